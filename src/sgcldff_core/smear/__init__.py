@@ -1,0 +1,8 @@
+"""Synthetic Romanowsky-stained blood smears with exact labels."""
+
+from __future__ import annotations
+
+from sgcldff_core.smear.field import Smear, make_samples, make_smear
+from sgcldff_core.smear.settings import STAINS, SmearSettings
+
+__all__ = ["STAINS", "Smear", "SmearSettings", "make_samples", "make_smear"]

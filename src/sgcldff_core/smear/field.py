@@ -1,0 +1,155 @@
+"""One synthetic field of view, and a stream of varied ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.sample import Box, Raster, Sample
+from sgcldff_core.smear.settings import SmearSettings
+
+__all__ = ["Smear", "make_samples", "make_smear"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Smear:
+    """A synthetic smear and the whole truth about it.
+
+    Attributes
+    ----------
+    image : ndarray
+        (H, W, 3) uint8 RGB.
+    labels : ndarray
+        (H, W) int32 instance labels of the leukocytes, 0 background.
+    nucleus : ndarray
+        (H, W) bool, the nuclei of the leukocytes.
+    classes : dict of int to str
+        Canonical class of each label.
+    erythrocytes, platelets : tuple of Box
+        Boxes in pixels, clipped to the image.
+    settings : SmearSettings
+        As asked for.
+    seed : int
+        As asked for.
+    """
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    nucleus: NDArray[np.bool_]
+    classes: dict[int, str]
+    erythrocytes: tuple[Box, ...]
+    platelets: tuple[Box, ...]
+    settings: SmearSettings
+    seed: int
+
+    def to_sample(self, name: str) -> Sample:
+        """Return the smear as a `Sample` with masks, nuclei, classes and boxes.
+
+        Parameters
+        ----------
+        name : str
+            Unique among the samples it goes with; also its group.
+
+        Returns
+        -------
+        Sample
+            Its pixels are in memory.
+        """
+        boxes = []
+        for label, kind in self.classes.items():
+            y, x = np.nonzero(self.labels == label)
+            boxes.append(Box(float(y.min()), float(x.min()), float(y.max() + 1), float(x.max() + 1), kind))
+        return Sample(
+            name=name,
+            image=Raster.of(self.image),
+            source="synthetic",
+            group=name,
+            labels=Raster.of(self.labels),
+            nucleus=Raster.of(self.nucleus),
+            classes=dict(self.classes),
+            boxes=(*boxes, *self.erythrocytes, *self.platelets),
+            image_class=next(iter(self.classes.values())) if len(self.classes) == 1 else None,
+        )
+
+
+def make_smear(seed: int, settings: SmearSettings = SmearSettings()) -> Smear:  # noqa: B008 (frozen)
+    """Draw one synthetic smear; the same seed and settings give the same pixels.
+
+    Parameters
+    ----------
+    seed : int
+        0 or more.
+    settings : SmearSettings, optional
+        What it is to look like.
+
+    Returns
+    -------
+    Smear
+        The image and its exact labels.
+
+    Raises
+    ------
+    ConfigError
+        If the seed is negative.
+    """
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}; it must be 0 or more")
+    s = settings
+    density = np.zeros((s.height, s.width, 3), np.float32)
+    labels = np.zeros((s.height, s.width), np.int32)
+    nucleus = np.zeros((s.height, s.width), bool)
+    classes: dict[int, str] = {}
+    yy, xx = np.ogrid[: s.height, : s.width]
+    for index in range(s.leukocytes):
+        rng = np.random.default_rng([seed, index])
+        kind = str(rng.choice(s.classes))
+        y, x = rng.random(2) * (s.height, s.width)
+        if s.centred and index == 0:
+            y, x = s.height / 2, s.width / 2
+        distance = np.hypot(yy + 0.5 - y, xx + 0.5 - x)
+        cell = (distance < max(1.0, s.diameter / 2)) & (labels == 0)
+        if not cell.any():
+            continue
+        labels[cell] = index + 1
+        nucleus |= cell & (distance < s.diameter / 3)
+        classes[index + 1] = kind
+    density[labels > 0] = (0.2, 0.4, 0.1)
+    density[nucleus] = (0.6, 1.0, 0.3)
+    noise = np.random.default_rng([seed, 0xF0]).normal(0, 3, density.shape)
+    image = np.clip(np.exp(-density) * 240 + noise, 0, 255).astype(np.uint8)
+    return Smear(image, labels, nucleus, classes, (), (), s, seed)
+
+
+def make_samples(count: int, seed: int, settings: SmearSettings | None = None) -> Iterator[Sample]:
+    """Draw samples for training, one after the other.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    seed : int
+        0 or more; sample i is the same for any `count`.
+    settings : SmearSettings, optional
+        For all of them; None draws settings at random for each: crops of single cells and
+        fields of several, in any stain, size, density and sharpness.
+
+    Yields
+    ------
+    Sample
+        With masks, nuclei, classes and boxes, named ``smear-<seed>-<i>``.
+    """
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        own = settings or replace(
+            SmearSettings(),
+            height=int(rng.integers(120, 300)),
+            width=int(rng.integers(120, 300)),
+            diameter=float(rng.uniform(60, 140)),
+            leukocytes=1,
+            centred=bool(rng.random() < 0.5),
+        )
+        yield make_smear(int(rng.integers(2**31)), own).to_sample(f"smear-{seed}-{index}")
