@@ -1,0 +1,1 @@
+"""The command line, ``sgcldff``: one module per command or group of commands."""

@@ -1,0 +1,120 @@
+"""The application ``sgcldff``: which commands there are, and how errors reach the user."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+import sgcldff_core
+from sgcldff_core.cli.console import say_error, stdout
+from sgcldff_core.errors import ConfigError, SgcldffError
+
+__all__ = ["COMMANDS", "Command", "app", "main"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Where a command lives, so that it is imported only when it runs.
+
+    Attributes
+    ----------
+    module : str
+        Name of the module in this package.
+    attribute : str
+        A function (one command) or a `typer.Typer` (a group) in it.
+    summary : str
+        One line for ``sgcldff --help``; the first line of the command's own help.
+    """
+
+    module: str
+    attribute: str
+    summary: str
+
+
+COMMANDS: dict[str, Command] = {}
+
+
+class _LazyGroup(TyperGroup):
+    """Lists commands from `COMMANDS` and imports only the one that runs."""
+
+    # typer brings its own copy of click from 0.26 on and the real one before, so contexts are Any here.
+
+    _listing = False
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self._listing = True
+        super().format_help(ctx, formatter)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = COMMANDS.get(cmd_name)
+        if command is None:
+            return None
+        if self._listing:
+            return TyperCommand(name=cmd_name, help=command.summary)
+        return _load(cmd_name, command)
+
+
+def _load(name: str, command: Command) -> Any:
+    target = getattr(import_module(f"sgcldff_core.cli.{command.module}"), command.attribute)
+    if isinstance(target, typer.Typer):
+        group = typer.main.get_group(target)
+        group.name = name
+        return group
+    single = typer.Typer(add_completion=False)
+    single.command(name)(target)
+    return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,  # what arrives there is a bug, and its plain traceback reports best
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        stdout.print(f"sgcldff {sgcldff_core.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def sgcldff(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Find, outline, name and explain every white blood cell in a stained smear."""
+
+
+def main() -> None:
+    """Run ``sgcldff`` with the arguments of the process and leave with its exit code.
+
+    Raises
+    ------
+    SystemExit
+        Always: 0 all well, 1 something failed, 2 bad usage or settings, 130 stopped by Ctrl-C.
+    """
+    try:
+        app(prog_name="sgcldff")
+    except ConfigError as error:
+        say_error(str(error))
+        sys.exit(2)
+    except SgcldffError as error:
+        say_error(str(error))
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say_error(f"{error.filename}: {error.strerror}; check that the path exists and can be written or read")
+        sys.exit(1)
