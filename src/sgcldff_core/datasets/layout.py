@@ -1,0 +1,151 @@
+"""How data sets lie on disk: folders as people really have them, and what each reader must offer."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sgcldff_core.datasets.rasters import IMAGE_SUFFIXES
+from sgcldff_core.datasets.report import ReadReport
+
+if TYPE_CHECKING:
+    from sgcldff_core.sample import Sample
+
+__all__ = ["Format", "child", "files_of", "folders_of", "folders_within", "images_of", "natural_key", "stem_key"]
+
+# /data/bccd-master/BCCD_Dataset/BCCD is as deep as archives are seen to nest.
+_DEPTH = 3
+
+
+class Format(ABC):
+    """A way in which data sets lie on disk; one sub-class a format.
+
+    Attributes
+    ----------
+    name : str
+        What ``open_dataset(format=...)`` and the command line call it.
+    looks_for : str
+        What its folders contain, in a few words, for the error when nothing is recognised.
+    generic : bool
+        True for a layout that many data sets have (a folder of images): asked only when no
+        other format recognises the path.
+    """
+
+    name: str
+    looks_for: str
+    generic: bool = False
+
+    @abstractmethod
+    def claims(self, folder: Path) -> bool:
+        """Return whether `folder` itself, not one above or below it, is the root of such a data set."""
+
+    @abstractmethod
+    def read_root(self, root: Path, report: ReadReport) -> Iterator[Sample]:
+        """Yield the samples of the data set whose root is `root`."""
+
+    def roots(self, path: Path | str) -> Iterator[Path]:
+        """Yield the roots of such data sets at and under a path.
+
+        Parameters
+        ----------
+        path : Path or str
+            A folder, or the index file of a data set where the format has one.
+
+        Yields
+        ------
+        Path
+            In natural order; nothing below a root is looked at.
+        """
+        return folders_within(Path(path), self.claims)
+
+    def sniff(self, path: Path | str) -> bool:
+        """Return whether there is such a data set at or under a path, by content and layout.
+
+        Parameters
+        ----------
+        path : Path or str
+            A folder or file.
+
+        Returns
+        -------
+        bool
+        """
+        return next(self.roots(path), None) is not None
+
+    def read(self, path: Path | str, report: ReadReport | None = None) -> Iterator[Sample]:
+        """Yield every sample at and under a path; pixels are read when they are asked for.
+
+        Parameters
+        ----------
+        path : Path or str
+            A folder or file that `sniff` accepts.
+        report : ReadReport, optional
+            Receives each file that could not be used, and why.
+
+        Yields
+        ------
+        Sample
+            In natural order of the names.
+        """
+        report = ReadReport() if report is None else report
+        for root in self.roots(path):
+            yield from self.read_root(root, report)
+
+
+def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
+    """Return a sort key that puts ``2.bmp`` before ``10.bmp``."""
+    return tuple((0, int(part)) if part.isdigit() else (1, part.casefold()) for part in re.split(r"(\d+)", path.name))
+
+
+def stem_key(path: Path) -> str:
+    """Return what files that belong together share: the stem in lower case."""
+    return path.stem.casefold()
+
+
+def _visible(path: Path) -> bool:
+    # Archives made on a Mac carry a shadow of every file.
+    return not path.name.startswith(".") and path.name != "__MACOSX"
+
+
+def folders_of(folder: Path) -> list[Path]:
+    """Return the visible sub-folders in natural order."""
+    return sorted((p for p in folder.iterdir() if p.is_dir() and _visible(p)), key=natural_key)
+
+
+def files_of(folder: Path, *suffixes: str) -> list[Path]:
+    """Return the visible files of a folder in natural order, of these suffixes (lower case) or all."""
+    return sorted(
+        (p for p in folder.iterdir() if p.is_file() and _visible(p) and (not suffixes or p.suffix.lower() in suffixes)),
+        key=natural_key,
+    )
+
+
+def images_of(folder: Path) -> list[Path]:
+    """Return the image files of a folder, by suffix, in natural order."""
+    return files_of(folder, *IMAGE_SUFFIXES)
+
+
+def child(folder: Path, *names: str) -> Path | None:
+    """Return the first entry of a folder with one of these names, in either case, `_` and `-` read as spaces."""
+
+    def plain(name: str) -> str:
+        return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
+
+    if not folder.is_dir():
+        return None
+    by_name = {plain(p.name): p for p in sorted(folder.iterdir(), key=natural_key) if _visible(p)}
+    return next((by_name[plain(n)] for n in names if plain(n) in by_name), None)
+
+
+def folders_within(path: Path, claims: Callable[[Path], bool], depth: int = _DEPTH) -> Iterator[Path]:
+    """Yield the folders at or under `path` that `claims` accepts, not looking below those."""
+    if not path.is_dir():
+        return
+    if claims(path):
+        yield path
+    elif depth:
+        for folder in folders_of(path):
+            yield from folders_within(folder, claims, depth - 1)

@@ -1,0 +1,136 @@
+"""TIFF files as microscopes write them: several pages, planar, OME; one upright plane of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tifffile import PHOTOMETRIC, PLANARCONFIG, TiffFile, TiffFrame, TiffPage, TiffPageSeries
+
+from sgcldff_core.datasets.decoding import Pixels, check_pixel_count, decode_pillow, turned
+from sgcldff_core.datasets.depth import full_scale
+from sgcldff_core.errors import UnreadableImageError
+
+__all__ = ["decode_tiff", "is_tiff", "tiff_shape"]
+
+_REMEDY = "save it anew as an 8-bit RGB TIFF or PNG"
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def is_tiff(path: Path) -> bool:
+    """Return whether a file is a TIFF or BigTIFF, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(4) in _MAGIC
+
+
+def tiff_shape(path: Path) -> tuple[int, int]:
+    """Return height and width of the first plane, upright, without decoding it."""
+    with TiffFile(path) as tiff:
+        page = tiff.series[0].keyframe
+        shape = page.imagelength, page.imagewidth
+        return shape[::-1] if _orientation(page) >= 5 else shape
+
+
+def decode_tiff(path: Path, max_pixels: int | None, *, numbers: bool = False) -> Pixels:
+    """Decode the first plane of a TIFF: time, depth and page 0, all channels.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    max_pixels : int or None
+        As in `check_pixel_count`.
+    numbers : bool, default False
+        Whether a palette image stands for its numbers (labels) rather than its colours.
+
+    Returns
+    -------
+    Pixels
+
+    Raises
+    ------
+    UnreadableImageError
+        If its channels are neither grey nor RGB.
+    """
+    with TiffFile(path) as tiff:
+        series = tiff.series[0]
+        page = series.keyframe
+        check_pixel_count(path, (page.imagelength, page.imagewidth), max_pixels)
+        one_plane = math.prod(series.shape) == math.prod(page.shape)
+        if (
+            one_plane
+            and page.planarconfig == PLANARCONFIG.CONTIG
+            and page.bitspersample <= 8
+            and page.samplesperpixel <= 4
+        ):
+            return decode_pillow(path, max_pixels, numbers=numbers)  # knows every colour model and compression
+        if page.photometric not in (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB):
+            raise UnreadableImageError(
+                path, f"its colours are {PHOTOMETRIC(page.photometric).name} in a rare layout", _REMEDY
+            )
+        array = turned(_channels_last(path, *_first_plane(path, series)), _orientation(page))
+        if page.photometric == PHOTOMETRIC.MINISWHITE:
+            array = (full_scale(array) - array).astype(array.dtype)
+    channels = array.shape[2]
+    if channels not in (1, 2, 3, 4) or (channels in (2, 4) and not page.extrasamples):
+        raise UnreadableImageError(path, f"it has {channels} channels, a stained smear has 3 (RGB) or 1", _REMEDY)
+    colours = array[..., 0] if channels < 3 else array[..., :3]
+    return Pixels(colours, None if channels % 2 else array[..., -1])
+
+
+def _orientation(page: TiffPage | TiffFrame) -> int:
+    told = page.tags.valueof(274, 1) if isinstance(page, TiffPage) else 1
+    return told if told in range(1, 9) else 1
+
+
+def _first_plane(path: Path, series: TiffPageSeries) -> tuple[NDArray[Any], str]:
+    """Return the pixels of plane 0 with all its channels, and what its axes are."""
+    page = series.keyframe
+    lead = series.shape[: series.ndim - page.ndim]
+    chosen = tuple(slice(None) if axis == "C" else 0 for axis in series.axes[: len(lead)])
+    axes = "".join(axis for axis in series.axes if axis in "CSYX")
+    if len(series.pages) != math.prod(lead):
+        # Pages in one block behind the first, as ImageJ writes stacks.
+        _refuse_truncated(path, page, [(series.dataoffset or 0, series.nbytes)])
+        return series.asarray()[chosen], axes
+    numbers = np.arange(math.prod(lead)).reshape(lead)[chosen]
+    planes = [_page_pixels(path, series.pages[int(n)]) for n in np.ravel(numbers)]
+    return np.stack(planes).reshape(*np.shape(numbers), *planes[0].shape), axes
+
+
+def _page_pixels(path: Path, page: TiffPage | TiffFrame | None) -> NDArray[Any]:
+    if page is None:
+        raise UnreadableImageError(path, "a page that its description names is missing", _REMEDY)
+    _refuse_truncated(path, page, list(zip(page.dataoffsets, page.databytecounts, strict=True)))
+    try:
+        return page.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+    # A compression that needs an optional package, and that Pillow has built in.
+    pixels = decode_pillow(path, math.prod(page.shape), frame=page.index)
+    return pixels.array if pixels.alpha is None else np.dstack([pixels.array, pixels.alpha])
+
+
+def _refuse_truncated(path: Path, page: TiffPage | TiffFrame, blocks: list[tuple[int, int]]) -> None:
+    # tifffile fills what lies behind the end of the file with zeros.
+    size = page.parent.filehandle.size
+    if any(offset + count > size for offset, count in blocks):
+        raise UnreadableImageError(path, "the image is truncated", "copy it again from its source")
+
+
+def _channels_last(path: Path, array: NDArray[Any], axes: str) -> NDArray[Any]:
+    """Return (H, W, C) pixels; C is 1 where there is no axis of channels."""
+    if array.ndim != len(axes) or not {"Y", "X"} <= set(axes):
+        raise UnreadableImageError(path, f"its planes have the axes {axes}", _REMEDY)
+    if {"C", "S"} <= set(axes):
+        # Several channels that are RGB each: the first is the image.
+        array, axes = array.take(0, axis=axes.index("C")), axes.replace("C", "")
+    channel = next((axis for axis in "CS" if axis in axes), None)
+    if channel is None:
+        return array[..., np.newaxis]
+    return np.moveaxis(array, axes.index(channel), -1)
