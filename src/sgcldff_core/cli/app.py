@@ -89,7 +89,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def sgcldff(
+def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
     ] = False,
