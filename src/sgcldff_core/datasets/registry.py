@@ -8,8 +8,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sgcldff_core.datasets.all_idb import AllIdb1, AllIdb2
 from sgcldff_core.datasets.layout import Format
 from sgcldff_core.datasets.report import ReadReport
+from sgcldff_core.datasets.zheng import Zheng
 from sgcldff_core.errors import ConfigError, DataError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ def formats() -> Mapping[str, Format]:
 
 
 def _own_formats() -> tuple[Format, ...]:
-    return ()
+    return (Zheng(), AllIdb1(), AllIdb2())
 
 
 def open_dataset(path: Path | str, format: str = "auto") -> DataSet:
