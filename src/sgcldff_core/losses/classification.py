@@ -1,0 +1,132 @@
+"""Losses of the class: rare classes count, and cells of one class gather."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.losses.targets import UNKNOWN
+
+__all__ = ["CentreLoss", "ClassLoss", "effective_number_weights"]
+
+
+def effective_number_weights(counts: Sequence[int], beta: float = 0.99) -> Tensor:
+    """Weight classes by the inverse of their effective number, ``(1 - beta) / (1 - beta^n)``.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Cells of each class in the training data.
+    beta : float
+        0 gives equal weights; towards 1 they approach 1 / n. At counts of tens to hundreds 0.99 to
+        0.999 is the useful range.
+
+    Returns
+    -------
+    Tensor
+        (classes,) float, scaled to a mean of one over the classes that occur; zero for the others.
+
+    References
+    ----------
+    Cui et al., Class-balanced loss based on effective number of samples, CVPR 2019.
+    """
+    if not 0 <= beta < 1:
+        raise ConfigError(f"beta of the effective number must be in [0, 1), got {beta}")
+    n = torch.tensor([float(c) for c in counts], dtype=torch.float64)
+    weights = torch.where(n > 0, (1 - beta) / (1 - beta**n).clamp_min(1e-12), 0.0)
+    occurring = (n > 0).sum().clamp_min(1)
+    return (weights * occurring / weights.sum().clamp_min(1e-12)).float()
+
+
+class ClassLoss(nn.Module):
+    """Cross-entropy over cells with one way of making up for unequal counts.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Cells of each class in the training data.
+    balance : {"effective", "logit_adjustment", "none"}
+        Weights by effective number, or logits shifted by the log prior, or neither. The two are
+        not combined: each alone already makes up for the counts.
+    beta : float
+        Of the effective number.
+    smoothing : float
+        Label smoothing.
+
+    References
+    ----------
+    Menon et al., Long-tail learning via logit adjustment, ICLR 2021.
+    """
+
+    weights: Tensor
+    shift: Tensor
+
+    def __init__(self, counts: Sequence[int], balance: str, beta: float, smoothing: float) -> None:
+        super().__init__()
+        if balance not in ("effective", "logit_adjustment", "none"):
+            raise ConfigError(f"unknown class balance {balance!r}; known are effective, logit_adjustment, none")
+        n = torch.tensor([float(c) for c in counts])
+        even = torch.ones(len(counts))
+        weights = effective_number_weights(counts, beta) if balance == "effective" else even
+        shift = torch.log(n.clamp_min(0.5) / n.sum().clamp_min(1)) if balance == "logit_adjustment" else 0 * even
+        self.smoothing = smoothing
+        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("shift", shift, persistent=False)
+
+    def forward(self, logits: Tensor, class_of_cell: Tensor, image_of_cell: Tensor, images: int) -> Tensor:
+        """Return the mean over images of the mean over each image's cells of known class.
+
+        Parameters
+        ----------
+        logits : Tensor
+            (N, classes).
+        class_of_cell, image_of_cell : Tensor
+            (N,) long.
+        images : int
+            Number of images in the batch.
+        """
+        known = class_of_cell != UNKNOWN
+        if not known.any():
+            return logits.sum() * 0.0
+        logits, classes, image = logits[known], class_of_cell[known], image_of_cell[known]
+        entropy = F.cross_entropy(logits + self.shift, classes, reduction="none", label_smoothing=self.smoothing)
+        return mean_per_image(entropy * self.weights[classes], image, images)
+
+
+class CentreLoss(nn.Module):
+    """Half the squared distance of a cell's features to the learned centre of its class.
+
+    Parameters
+    ----------
+    classes : int
+        Number of centres.
+    features : int
+        Length of a feature vector.
+
+    References
+    ----------
+    Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
+    """
+
+    def __init__(self, classes: int, features: int) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(torch.zeros(classes, features))
+
+    def forward(self, features: Tensor, class_of_cell: Tensor, image_of_cell: Tensor, images: int) -> Tensor:
+        """Return the mean over images; see `ClassLoss.forward`."""
+        known = class_of_cell != UNKNOWN
+        if not known.any():
+            return features.sum() * 0.0
+        apart = features[known] - self.centres[class_of_cell[known]]
+        return mean_per_image(apart.square().mean(1) / 2, image_of_cell[known], images)
+
+
+def mean_per_image(values: Tensor, image: Tensor, images: int) -> Tensor:
+    """Average values of cells within each image, then over all images, those without cells as zero."""
+    sums = values.new_zeros(images).index_add(0, image, values)
+    counts = values.new_zeros(images).index_add(0, image, torch.ones_like(values))
+    return (sums / counts.clamp_min(1)).mean()

@@ -1,0 +1,29 @@
+"""The network, its parts, and models on disk."""
+
+from sgcldff_core.model.checkpoint import (
+    DEFAULT_MODEL,
+    Model,
+    add_model,
+    available_models,
+    find_model,
+    load_model,
+    save_model,
+)
+from sgcldff_core.model.config import ModelConfig
+from sgcldff_core.model.network import FUSED_STRIDE, STRIDE, NetworkOutput, SgcldffNetwork, build_network
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "FUSED_STRIDE",
+    "STRIDE",
+    "Model",
+    "ModelConfig",
+    "NetworkOutput",
+    "SgcldffNetwork",
+    "add_model",
+    "available_models",
+    "build_network",
+    "find_model",
+    "load_model",
+    "save_model",
+]

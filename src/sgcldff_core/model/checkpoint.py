@@ -1,0 +1,268 @@
+"""Models on disk: weights as safetensors, everything else as JSON beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from sgcldff_core.errors import ConfigError, CorruptModelError, ModelNotFoundError
+from sgcldff_core.files import written_atomically
+from sgcldff_core.model.config import ModelConfig
+from sgcldff_core.model.network import SgcldffNetwork, build_network
+
+__all__ = ["DEFAULT_MODEL", "Model", "add_model", "available_models", "find_model", "load_model", "save_model"]
+
+DEFAULT_MODEL = "leukocytes"
+"""The model that is shipped, and used when none is named."""
+
+FORMAT_VERSION = 1
+_WEIGHTS = "model.safetensors"
+_DESCRIPTION = "model.json"
+_SHIPPED = Path(__file__).resolve().parents[1] / "models"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A network with all that is needed to use it and to judge it.
+
+    Attributes
+    ----------
+    name : str
+        Name of its folder.
+    config : ModelConfig
+        Architecture, classes and canonical diameter.
+    network : SgcldffNetwork
+        In evaluation mode.
+    calibration : mapping
+        ``temperature`` divides the class logits; what else post-processing was tuned to.
+    training : mapping
+        Data, split and recipe it was trained with.
+    metrics : mapping
+        Figures, each with the split it was measured on.
+    sha256 : str
+        Of the weights file; empty for a model that was not saved yet.
+    """
+
+    name: str
+    config: ModelConfig
+    network: SgcldffNetwork
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    @property
+    def temperature(self) -> float:
+        """Divisor of the class logits that makes their probabilities honest."""
+        return float(self.calibration.get("temperature", 1.0))
+
+
+def user_models() -> Path:
+    """Return the folder in which this user's own models live."""
+    return Path(platformdirs.user_data_dir("sgcldff", appauthor=False)) / "models"
+
+
+def available_models() -> dict[str, Path]:
+    """Return the folders of all models by name, shipped ones first; a user's own may shadow them."""
+    found = {}
+    for home in (_SHIPPED, user_models()):
+        if home.is_dir():
+            found |= {p.parent.name: p.parent for p in sorted(home.glob(f"*/{_DESCRIPTION}"))}
+    return found
+
+
+def find_model(name_or_path: str | Path | None = None) -> Path:
+    """Return the folder of a model.
+
+    Parameters
+    ----------
+    name_or_path : str or Path, optional
+        A name as `available_models` lists them, or a folder. The shipped model by default.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is none; the message lists those that there are.
+    """
+    wanted = DEFAULT_MODEL if name_or_path is None else name_or_path
+    known = available_models()
+    if str(wanted) in known:
+        return known[str(wanted)]
+    folder = Path(wanted)
+    if (folder / _DESCRIPTION).is_file():
+        return folder
+    raise ModelNotFoundError(
+        f"no model {str(wanted)!r}: neither a folder with {_DESCRIPTION} nor one of {', '.join(known) or '(none)'}"
+    )
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Read a model's description without its weights.
+
+    Raises
+    ------
+    CorruptModelError
+        If the description is no JSON object, or of a version that this release does not know.
+    """
+    file = folder / _DESCRIPTION
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as broken:
+        raise CorruptModelError(f"{file}: cannot be read as JSON ({broken}); get the model again") from broken
+    if not isinstance(description, dict) or description.get("format") != FORMAT_VERSION:
+        version = description.get("format") if isinstance(description, dict) else None
+        raise CorruptModelError(
+            f"{file}: format version {version!r}, this release reads {FORMAT_VERSION}; update sgcldff or the model"
+        )
+    return description
+
+
+def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -> Model:
+    """Load a model, after checking that its weights are the ones that its description names.
+
+    Parameters
+    ----------
+    name_or_path : str or Path, optional
+        See `find_model`.
+    device : str
+        Where to put the network, as torch names it.
+
+    Returns
+    -------
+    Model
+        With the network in evaluation mode.
+
+    Raises
+    ------
+    ModelNotFoundError, CorruptModelError
+        If there is no such model, or its files are damaged or do not fit each other.
+    """
+    folder = find_model(name_or_path)
+    description = describe(folder)
+    file = folder / _WEIGHTS
+    try:
+        raw = file.read_bytes()
+    except OSError as missing:
+        raise CorruptModelError(f"{file}: cannot be read ({missing}); get the model again") from missing
+    digest = hashlib.sha256(raw).hexdigest()
+    if digest != description.get("sha256"):
+        raise CorruptModelError(
+            f"{file}: its sha256 is not the one in {_DESCRIPTION}; the file is damaged, get it again"
+        )
+    try:
+        config = ModelConfig.from_dict(description["config"])
+        tensors = load(raw)
+    except (ConfigError, KeyError, TypeError, SafetensorError) as broken:
+        raise CorruptModelError(f"{folder}: {_DESCRIPTION} or {_WEIGHTS} is not usable ({broken})") from broken
+    network = build_network(config)
+    _fill(network, tensors, file)
+    return Model(
+        name=folder.name,
+        config=config,
+        network=network.to(device).eval(),
+        calibration=description.get("calibration", {}),
+        training=description.get("training", {}),
+        metrics=description.get("metrics", {}),
+        sha256=digest,
+    )
+
+
+def save_model(model: Model, folder: Path | str, *, half: bool = True) -> Path:
+    """Write a model as a folder; each file appears whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+        What to save.
+    folder : Path or str
+        Made if missing; its name is the model's name from then on.
+    half : bool
+        Store weights in half precision, which halves the file and moves no figure we measured.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    folder = Path(folder)
+    state = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
+    if half:
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    raw = save(state)
+    description = {
+        "format": FORMAT_VERSION,
+        "name": folder.name,
+        "config": model.config.to_dict(),
+        "calibration": dict(model.calibration),
+        "training": dict(model.training),
+        "metrics": dict(model.metrics),
+        "sha256": hashlib.sha256(raw).hexdigest(),
+    }
+    with written_atomically(folder / _WEIGHTS) as draft:
+        draft.write_bytes(raw)
+    with written_atomically(folder / _DESCRIPTION) as draft:
+        draft.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def add_model(source: Path | str, name: str | None = None) -> Path:
+    """Copy a model into the user's folder after checking that it loads.
+
+    Parameters
+    ----------
+    source : Path or str
+        A model folder.
+    name : str, optional
+        Name to give it; by default the folder's.
+
+    Returns
+    -------
+    Path
+        Where it is now.
+
+    Raises
+    ------
+    ConfigError
+        If the name is taken, or is not a plain folder name.
+    ModelNotFoundError, CorruptModelError
+        If the source is no usable model.
+    """
+    folder = find_model(source)
+    load_model(folder)
+    name = name or folder.name
+    target = user_models() / name
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise ConfigError(f"{name!r} is no name for a model; use a plain folder name")
+    if name in available_models():
+        raise ConfigError(f"there is a model {name!r} already; choose another name with --name")
+    for file in (_WEIGHTS, _DESCRIPTION):  # the description last: with it the model becomes visible
+        with written_atomically(target / file) as draft:
+            shutil.copyfile(folder / file, draft)
+    return target
+
+
+def _fill(network: SgcldffNetwork, tensors: Mapping[str, Tensor], file: Path) -> None:
+    expected = network.state_dict()
+    missing = sorted(set(expected) - set(tensors))
+    surplus = sorted(set(tensors) - set(expected))
+    if missing or surplus:
+        raise CorruptModelError(
+            f"{file}: does not fit its description; missing {missing[:3] or 'none'}, not expected {surplus[:3] or 'none'}"
+        )
+    for name, tensor in expected.items():
+        if tensors[name].shape != tensor.shape:
+            raise CorruptModelError(
+                f"{file}: {name} has shape {tuple(tensors[name].shape)}, the description asks for {tuple(tensor.shape)}"
+            )
+    network.load_state_dict({k: v.to(torch.float32) if v.is_floating_point() else v for k, v in tensors.items()})

@@ -1,0 +1,105 @@
+"""What a network is made of, as data: each switch is one row of the ablation table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.taxonomy import LEUKOCYTES
+
+__all__ = ["ModelConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Architecture of one SG-CLDFF network.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Cell classes in the order of the logits; at least two, no repeats.
+    canonical_diameter : float
+        Diameter in px that a typical cell has in the network's input.
+    prior : str
+        Name of the saliency prior that guides the network.
+    prior_channel : bool
+        Feed the prior as a fourth channel of the stem.
+    gating : bool
+        Gate each level by the prior, ``F * (1 + alpha * S)``.
+    fusion : bool
+        Cross-layer fusion; off, only the deepest level goes on through a plain decoder.
+    swin : bool
+        Shifted-window transformer blocks at strides 16 and 32.
+    swin_depth : int
+        Blocks at each of these strides; even, since windows shift in every second one.
+    window : int
+        Side of an attention window in tokens.
+    frozen_statistics : bool
+        Keep the batch statistics that the encoder starts with. Right for ImageNet weights, since
+        statistics of small batches of one stain do not carry to the next laboratory; a random start
+        has none to keep.
+    width : int
+        Channels of the fused map; a multiple of `cardinality` / 4 and of 8.
+    cardinality : int
+        Groups of the aggregated transformation (ResNeXt).
+    detail : int
+        Channels of the segmentation head at stride 2.
+    embedding : int
+        Channels that the classification head pools.
+    dropout : float
+        Before the last linear layer of the classification head, 0 to below 1.
+    """
+
+    classes: tuple[str, ...] = tuple(c.name for c in LEUKOCYTES)
+    canonical_diameter: float = 80.0
+    prior: str = "fused"
+    prior_channel: bool = True
+    gating: bool = True
+    fusion: bool = True
+    swin: bool = True
+    swin_depth: int = 2
+    window: int = 5
+    frozen_statistics: bool = True
+    width: int = 64
+    cardinality: int = 32
+    detail: int = 24
+    embedding: int = 192
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+            raise ConfigError(f"a model needs at least two different classes, got {list(self.classes)}")
+        if not self.canonical_diameter > 0:
+            raise ConfigError(f"canonical_diameter must be above 0 px, got {self.canonical_diameter}")
+        if self.swin and (self.swin_depth < 2 or self.swin_depth % 2):
+            raise ConfigError(f"swin_depth must be an even number of at least 2, got {self.swin_depth}")
+        if self.width % 8 or (4 * self.width) % self.cardinality:
+            raise ConfigError(
+                f"width must be a multiple of 8, and 4 x width of cardinality; got {self.width} and {self.cardinality}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON types."""
+        return asdict(self) | {"classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Build from plain types, refusing names that are not fields.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown field, or values that contradict each other.
+        """
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(f"unknown model setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        settings = dict(values)
+        if "classes" in settings:
+            settings["classes"] = tuple(settings["classes"])
+        return cls(**settings)

@@ -1,0 +1,180 @@
+"""Saliency gates and cross-layer fusion: how shallow texture and deep context meet in one map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from timm.layers import LayerNorm2d
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["CrossLayerFusion", "SaliencyAttention", "SaliencyGate", "TopDownDecoder", "resize_to"]
+
+
+def resize_to(x: Tensor, like: Tensor) -> Tensor:
+    """Resize a map bilinearly to the height and width of another."""
+    if x.shape[-2:] == like.shape[-2:]:
+        return x
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class SaliencyGate(nn.Module):
+    """Lift each level where the prior is salient: ``F_l * (1 + alpha_l * S)`` with ``alpha_l >= 0``.
+
+    Parameters
+    ----------
+    levels : int
+        Number of levels, each with an alpha of its own.
+    start : float
+        Value of every alpha at the start.
+    """
+
+    def __init__(self, levels: int, start: float = 0.3) -> None:
+        super().__init__()
+        # softplus keeps alpha positive without a dead zone; its inverse gives the start value
+        self.raw = nn.Parameter(torch.full((levels,), math.log(math.expm1(start))))
+
+    @property
+    def alpha(self) -> Tensor:
+        """The (levels,) gate strengths."""
+        return F.softplus(self.raw)
+
+    def forward(self, levels: Sequence[Tensor], prior: Tensor) -> list[Tensor]:
+        """Gate every level.
+
+        Parameters
+        ----------
+        levels : sequence of Tensor
+            (B, C_l, H_l, W_l) each.
+        prior : Tensor
+            (B, 1, H, W) in [0, 1].
+        """
+        return [
+            level * (1 + alpha * F.adaptive_avg_pool2d(prior, level.shape[-2:]))
+            for level, alpha in zip(levels, self.alpha, strict=True)
+        ]
+
+
+class SaliencyAttention(nn.Module):
+    """Efficient channel attention whose global mean is weighted by the prior.
+
+    A plain mean describes a field mostly by its background, and changes with the share of
+    background: the same cell would be treated one way in a crop and another in a field. Weighted
+    by saliency, the description is of what is salient. Without a prior it is plain ECA.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the map.
+
+    References
+    ----------
+    Wang et al., ECA-Net, CVPR 2020 (kernel size from the number of channels, gamma 2, b 1).
+    """
+
+    floor = 0.05  # an empty field, where the prior is zero, is still described by its mean
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        kernel = int(abs(math.log2(channels) / 2 + 0.5))
+        kernel += 1 - kernel % 2
+        self.mix = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
+
+    def forward(self, x: Tensor, prior: Tensor | None) -> Tensor:
+        """Scale the channels of ``x`` (B, C, H, W)."""
+        if prior is None:
+            described = x.mean((2, 3))
+        else:
+            weight = F.adaptive_avg_pool2d(prior, x.shape[-2:]) + self.floor
+            described = (x * weight).sum((2, 3)) / weight.sum((2, 3))
+        scale = self.mix(described.unsqueeze(1)).squeeze(1).sigmoid()
+        return x * scale[:, :, None, None]
+
+
+class CrossLayerFusion(nn.Module):
+    """Bring every level to stride 4 and one width, and transform them together.
+
+    Per level a 1x1 convolution to ``width``; on the concatenation of all levels aggregated grouped
+    transformations (3x3, ``cardinality`` groups), channel attention, a 1x1 convolution back to
+    ``width``; and a residual path that sums the levels. A group spans channels of one level only
+    where cardinality is a multiple of the number of levels, so channels are interleaved first:
+    every group then sees all levels.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        Channels of the levels, from stride 4 on.
+    width : int
+        Channels of the fused map.
+    cardinality : int
+        Groups of the aggregated transformation.
+
+    References
+    ----------
+    Xie et al., ResNeXt, CVPR 2017; ResNeXt-CC, Sci. Rep. 14 (2024), s41598-024-69076-1.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, cardinality: int) -> None:
+        super().__init__()
+        joint = width * len(channels)
+        self.laterals = nn.ModuleList(nn.Sequential(nn.Conv2d(c, width, 1), LayerNorm2d(width)) for c in channels)
+        self.interleave = nn.ChannelShuffle(len(channels))
+        self.transform = nn.Sequential(
+            nn.Conv2d(joint, joint, 3, padding=1, groups=cardinality, bias=False), LayerNorm2d(joint), nn.ReLU6()
+        )
+        self.attention = SaliencyAttention(joint)
+        self.project = nn.Conv2d(joint, width, 1)
+        self.norm = LayerNorm2d(width)
+        self.activate = nn.ReLU()
+
+    def forward(self, levels: Sequence[Tensor], prior: Tensor | None) -> Tensor:
+        """Return the fused map.
+
+        Parameters
+        ----------
+        levels : sequence of Tensor
+            (B, C_l, H_l, W_l), shallow to deep.
+        prior : Tensor or None
+            (B, 1, H, W) in [0, 1] to weight the channel attention; None for a plain mean.
+
+        Returns
+        -------
+        Tensor
+            (B, width, H_0, W_0), not negative.
+        """
+        lateral = [project(level) for project, level in zip(self.laterals, levels, strict=True)]
+        aligned = [resize_to(x, lateral[0]) for x in lateral]
+        joint = self.transform(self.interleave(torch.cat(aligned, 1)))
+        joint = self.project(self.attention(joint, prior))
+        residual = torch.stack(aligned).sum(0)
+        fused: Tensor = self.activate(self.norm(joint + residual))
+        return fused
+
+
+class TopDownDecoder(nn.Module):
+    """The ablation of fusion: only the deepest level goes on, step by step up to stride 4.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        Channels of the levels; only the last is used.
+    width : int
+        Channels of the map that comes out.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.lateral = nn.Sequential(nn.Conv2d(channels[-1], width, 1), LayerNorm2d(width))
+        self.steps = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), LayerNorm2d(width), nn.ReLU())
+            for _ in channels[1:]
+        )
+
+    def forward(self, levels: Sequence[Tensor], prior: Tensor | None) -> Tensor:
+        """Return the decoded map (B, width, H_0, W_0); `prior` is not used."""
+        x: Tensor = self.lateral(levels[-1])
+        for step, finer in zip(self.steps, reversed(levels[:-1]), strict=True):
+            x = step(resize_to(x, finer))
+        return x

@@ -1,0 +1,159 @@
+"""The whole network, put together from its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sgcldff_core.model.backbone import LEVEL_CHANNELS, STEM_CHANNELS, HybridBackbone, imagenet_state
+from sgcldff_core.model.config import ModelConfig
+from sgcldff_core.model.fusion import CrossLayerFusion, SaliencyGate, TopDownDecoder
+from sgcldff_core.model.heads import ClassificationHead, SegmentationHead
+
+__all__ = ["FUSED_STRIDE", "STRIDE", "NetworkOutput", "SgcldffNetwork", "build_network"]
+
+STRIDE = 32
+"""Inputs must be a multiple of this high and wide."""
+
+FUSED_STRIDE = 4
+"""Pixels of the input for one pixel of the fused map."""
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOutput:
+    """What one forward pass gives.
+
+    Attributes
+    ----------
+    cell, nucleus : Tensor
+        (B, 1, H, W) logits of the masks.
+    distance : Tensor
+        (B, 1, H, W) logits of the distance to the cell's outline over its largest value in the cell.
+    fused : Tensor
+        (B, width, H/4, W/4) fused map, on which cells are classified and explained.
+    levels : tuple of Tensor
+        Gated levels at strides 4, 8, 16 and 32.
+    """
+
+    cell: Tensor
+    nucleus: Tensor
+    distance: Tensor
+    fused: Tensor
+    levels: tuple[Tensor, ...]
+
+
+class SgcldffNetwork(nn.Module):
+    """Saliency-guided cross-layer deep feature fusion.
+
+    Parameters
+    ----------
+    backbone, gate, fusion, segmentation, classification : Module
+        The parts; `build_network` makes them from a config. `gate` is None without gating.
+    prior_channel : bool
+        Whether the backbone takes the prior as its fourth channel.
+    weighted_attention : bool
+        Whether the fusion's channel attention is weighted by the prior.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        gate: SaliencyGate | None,
+        fusion: nn.Module,
+        segmentation: SegmentationHead,
+        classification: ClassificationHead,
+        *,
+        prior_channel: bool,
+        weighted_attention: bool,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.gate = gate
+        self.fusion = fusion
+        self.segmentation = segmentation
+        self.classification = classification
+        self.prior_channel = prior_channel
+        self.weighted_attention = weighted_attention
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor, prior: Tensor) -> NetworkOutput:
+        """Segment, and make the map on which `classify` works.
+
+        Parameters
+        ----------
+        image : Tensor
+            (B, 3, H, W) float RGB in [0, 1]; H and W multiples of `STRIDE`.
+        prior : Tensor
+            (B, 1, H, W) float in [0, 1].
+        """
+        x = (image - self.mean) / self.std
+        if self.prior_channel:
+            x = torch.cat([x, prior], 1)
+        stem, levels = self.backbone(x)
+        if self.gate is not None:
+            levels = self.gate(levels, prior)
+        fused = self.fusion(levels, prior if self.weighted_attention else None)
+        cell, nucleus, distance = self.segmentation(fused, stem).split(1, 1)
+        return NetworkOutput(cell, nucleus, distance, fused, tuple(levels))
+
+    def classify(self, fused: Tensor, cells: Tensor, nuclei: Tensor, image_of_cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Return class logits and feature vectors of cells; see `ClassificationHead.forward`."""
+        return self.classification(fused, cells, nuclei, image_of_cell)  # type: ignore[no-any-return]
+
+
+def build_network(config: ModelConfig, *, imagenet: bool = False) -> SgcldffNetwork:
+    """Make the network that a config describes.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The architecture.
+    imagenet : bool
+        Start the encoder from ImageNet weights instead of at random.
+
+    Returns
+    -------
+    SgcldffNetwork
+        On the CPU, in training mode.
+
+    Raises
+    ------
+    ConfigError
+        If ImageNet weights are asked for and not installed.
+    """
+    channels = 4 if config.prior_channel else 3
+    backbone = HybridBackbone(
+        channels,
+        swin=config.swin,
+        depth=config.swin_depth,
+        window=config.window,
+        frozen_statistics=config.frozen_statistics,
+    )
+    if imagenet:
+        backbone.load_state_dict(imagenet_state(channels), strict=False)
+    elif config.prior_channel:
+        with torch.no_grad():
+            backbone.stem[0].weight[:, 3:].zero_()
+    fusion: nn.Module = (
+        CrossLayerFusion(LEVEL_CHANNELS, config.width, config.cardinality)
+        if config.fusion
+        else TopDownDecoder(LEVEL_CHANNELS, config.width)
+    )
+    return SgcldffNetwork(
+        backbone,
+        SaliencyGate(len(LEVEL_CHANNELS)) if config.gating else None,
+        fusion,
+        SegmentationHead(config.width, STEM_CHANNELS if config.fusion else 0, config.detail),
+        ClassificationHead(config.width, config.embedding, len(config.classes), config.dropout),
+        prior_channel=config.prior_channel,
+        weighted_attention=config.gating,
+    )
