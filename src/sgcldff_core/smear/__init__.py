@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sgcldff_core.smear.field import Smear, make_samples, make_smear
-from sgcldff_core.smear.settings import STAINS, SmearSettings
+from sgcldff_core.smear.settings import SmearSettings
+from sgcldff_core.smear.stain import STAINS
 
 __all__ = ["STAINS", "Smear", "SmearSettings", "make_samples", "make_smear"]

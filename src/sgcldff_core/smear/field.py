@@ -10,9 +10,15 @@ from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.sample import Box, Raster, Sample
+from sgcldff_core.smear.layout import Window, leukocytes_of
+from sgcldff_core.smear.optics import expose
+from sgcldff_core.smear.scene import paint, slide_stain
 from sgcldff_core.smear.settings import SmearSettings
+from sgcldff_core.smear.texture import stream
 
 __all__ = ["Smear", "make_samples", "make_smear"]
+
+_EXPOSURE = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,30 +104,19 @@ def make_smear(seed: int, settings: SmearSettings = SmearSettings()) -> Smear:  
     """
     if seed < 0:
         raise ConfigError(f"seed is {seed}; it must be 0 or more")
-    s = settings
-    density = np.zeros((s.height, s.width, 3), np.float32)
-    labels = np.zeros((s.height, s.width), np.int32)
-    nucleus = np.zeros((s.height, s.width), bool)
-    classes: dict[int, str] = {}
-    yy, xx = np.ogrid[: s.height, : s.width]
-    for index in range(s.leukocytes):
-        rng = np.random.default_rng([seed, index])
-        kind = str(rng.choice(s.classes))
-        y, x = rng.random(2) * (s.height, s.width)
-        if s.centred and index == 0:
-            y, x = s.height / 2, s.width / 2
-        distance = np.hypot(yy + 0.5 - y, xx + 0.5 - x)
-        cell = (distance < max(1.0, s.diameter / 2)) & (labels == 0)
-        if not cell.any():
-            continue
-        labels[cell] = index + 1
-        nucleus |= cell & (distance < s.diameter / 3)
-        classes[index + 1] = kind
-    density[labels > 0] = (0.2, 0.4, 0.1)
-    density[nucleus] = (0.6, 1.0, 0.3)
-    noise = np.random.default_rng([seed, 0xF0]).normal(0, 3, density.shape)
-    image = np.clip(np.exp(-density) * 240 + noise, 0, 255).astype(np.uint8)
-    return Smear(image, labels, nucleus, classes, (), (), s, seed)
+    window = Window(0, 0, settings.height, settings.width)
+    painting = paint(seed, settings, leukocytes_of(seed, settings), window)
+    image = expose(stream(seed, _EXPOSURE), painting.density, slide_stain(seed, settings), settings)
+    return Smear(
+        image=image,
+        labels=painting.labels,
+        nucleus=painting.nucleus,
+        classes=painting.classes,
+        erythrocytes=painting.erythrocytes,
+        platelets=painting.platelets,
+        settings=settings,
+        seed=seed,
+    )
 
 
 def make_samples(count: int, seed: int, settings: SmearSettings | None = None) -> Iterator[Sample]:

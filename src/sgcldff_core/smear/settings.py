@@ -6,12 +6,10 @@ import math
 from dataclasses import dataclass
 
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.smear.stain import STAINS
 from sgcldff_core.taxonomy import LEUKOCYTES
 
-__all__ = ["STAINS", "SmearSettings"]
-
-STAINS: tuple[str, ...] = ("wright", "rapid", "bleached", "crowded", "pale", "leukaemia")
-"""Names of the stains and cameras that are known, in the order in which they are drawn at random."""
+__all__ = ["SmearSettings"]
 
 _NAMES = tuple(c.name for c in LEUKOCYTES)
 

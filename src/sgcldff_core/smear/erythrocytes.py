@@ -1,0 +1,180 @@
+"""Red cells and platelets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgcldff_core.smear.outline import Disc, Grid, blob, capsule, cover, flatten_against, merge
+from sgcldff_core.smear.stain import Stain
+from sgcldff_core.smear.texture import smooth_noise, splat
+
+__all__ = ["DrawnBody", "RedCellHabit", "draw_erythrocyte", "draw_platelet"]
+
+
+@dataclass(frozen=True, slots=True)
+class RedCellHabit:
+    """How the red cells of one slide look on the whole.
+
+    Attributes
+    ----------
+    ragged : float
+        Deviation of their outline from an ellipse, as a share of the radius.
+    stretch : float
+        Mean of the excess of their longer axis.
+    pallor : float
+        How far their centre is paler, 0 to 1.
+    pallor_width : float
+        Radius of the pale centre, as a share of the cell's.
+    overlap : float
+        How far neighbours reach over each other before they flatten, as a share of the radius.
+    """
+
+    ragged: float
+    stretch: float
+    pallor: float
+    pallor_width: float
+    overlap: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, stain: Stain) -> RedCellHabit:
+        """Draw the habit of one slide."""
+        return cls(
+            ragged=float(rng.uniform(0.01, 0.045)),
+            stretch=float(rng.uniform(0.03, 0.16)),
+            pallor=stain.pallor,
+            pallor_width=float(rng.uniform(0.32, 0.52)),
+            overlap=float(rng.uniform(0.0, 0.35)),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnBody:
+    """A red cell or a platelet, ready to be added to a field.
+
+    Attributes
+    ----------
+    grid : Grid
+        Its pixels.
+    density : ndarray
+        (h, w, 3) float32 optical density.
+    inside : ndarray
+        (h, w) bool.
+    """
+
+    grid: Grid
+    density: NDArray[np.float32]
+    inside: NDArray[np.bool_]
+
+
+def draw_erythrocyte(
+    rng: np.random.Generator,
+    disc: Disc,
+    neighbours: Sequence[Disc],
+    leukocytes: Sequence[Disc],
+    stain: Stain,
+    habit: RedCellHabit,
+) -> DrawnBody:
+    """Draw a red cell.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The cell's own stream.
+    disc : Disc
+        Where it lies and how large it is.
+    neighbours, leukocytes : sequence of Disc
+        Red cells that may lie over it, and leukocytes that press against it.
+    stain : Stain
+        Colours.
+    habit : RedCellHabit
+        What the slide's red cells look like.
+
+    Returns
+    -------
+    DrawnBody
+        Its optical density.
+    """
+    radius = disc.radius
+    grid = Grid.around(disc.y, disc.x, 1.6 * radius + 4)
+    stretch = 1 + abs(rng.normal(0, habit.stretch)) + (0.5 if rng.random() < 0.03 else 0)
+    outline = blob(rng, grid.y, grid.x, radius, habit.ragged * rng.uniform(0.4, 1.8), stretch)
+    if rng.random() < 0.04:  # a spiculed cell
+        outline = outline + smooth_noise(rng, grid.shape, 0.22 * radius) * np.float32(0.035 * radius)
+    outline = flatten_against(outline, grid, disc, neighbours, 0.2 * radius, habit.overlap * radius)
+    outline = flatten_against(outline, grid, disc, leukocytes, 0.2 * radius)
+
+    plate = cover(outline, max(1.2, 0.05 * radius))
+    # How far inside, 0 at the rim and 1 in the middle, along the cell's real shape.
+    depth = np.clip(-outline / np.float32(radius), 0, 1)
+    width = habit.pallor_width * rng.uniform(0.7, 1.2)
+    pallor = np.clip(habit.pallor * rng.normal(1, 0.35), 0, 0.95)
+    off_y, off_x = rng.normal(0, 0.07 * radius, 2)
+    rho = np.hypot(grid.y - np.float32(off_y), grid.x - np.float32(off_x)) / np.float32(radius)
+    steep = rng.uniform(2.0, 5.0)
+    pale = np.exp(-((rho / np.float32(width)) ** np.float32(steep))) * np.float32(pallor)
+    slope = 1 + np.float32(rng.normal(0, 0.06)) * grid.y / radius + np.float32(rng.normal(0, 0.06)) * grid.x / radius
+    bulge = 0.86 + 0.28 * np.sqrt(depth) - 0.2 * depth
+    body = plate * bulge * (1 - pale) * slope * np.float32(max(0.5, rng.normal(1, 0.1)))
+    if rng.random() < stain.artefacts:
+        body = body + _refractile(rng, grid, radius)
+
+    line = max(0.9, 0.035 * radius)
+    rim = np.exp(-(((outline + np.float32(1.3 * line)) / np.float32(line)) ** 2)) * np.float32(rng.uniform(0.2, 0.6))
+    fringe = np.exp(-(((outline - np.float32(1.2 * line)) / np.float32(1.3 * line)) ** 2)) * np.float32(-stain.fringe)
+    body = body * (1 - rim) + fringe
+    density = body[..., None] * stain.erythrocyte + rim[..., None] * stain.erythrocyte_rim
+    return DrawnBody(grid, density, outline < 0)
+
+
+def _refractile(rng: np.random.Generator, grid: Grid, radius: float) -> NDArray[np.float32]:
+    """Return the bright, dark-edged spots of a cell that dried with water in it."""
+    spots = np.zeros(grid.shape, np.float32)
+    for _ in range(rng.integers(1, 3)):
+        y, x = rng.normal(0, 0.3 * radius, 2)
+        turn, half = rng.uniform(0, np.pi), rng.uniform(0.02, 0.16) * radius
+        dy, dx = half * np.sin(turn), half * np.cos(turn)
+        rod = capsule(grid.y, grid.x, (y - dy, x - dx), (y + dy, x + dx), rng.uniform(0.03, 0.07) * radius)
+        edge = max(1.0, 0.05 * radius)
+        spots += np.exp(-(((rod - edge) / np.float32(edge)) ** 2)) * 0.6 - 1.2 * cover(rod, 1.5 * edge)
+    return spots
+
+
+def draw_platelet(rng: np.random.Generator, disc: Disc, stain: Stain) -> DrawnBody:
+    """Draw a platelet: a pale hyalomere around violet granules.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The platelet's own stream.
+    disc : Disc
+        Where it lies and how large it is.
+    stain : Stain
+        Colours.
+
+    Returns
+    -------
+    DrawnBody
+        Its optical density.
+    """
+    radius = disc.radius
+    grid = Grid.around(disc.y, disc.x, 2.2 * radius + 3)
+    outline = blob(rng, grid.y, grid.x, radius, 0.16, 1 + abs(rng.normal(0, 0.3)))
+    if radius > 4:
+        outline = outline + smooth_noise(rng, grid.shape, 0.5 * radius) * np.float32(0.12 * radius)
+    count = int(rng.integers(6, 22))
+    y, x = rng.normal(0, 0.38 * radius, (2, count))
+    granules = splat(
+        grid.shape,
+        y - grid.y[0, 0] + 0.5,
+        x - grid.x[0, 0] + 0.5,
+        radius * rng.uniform(0.12, 0.25, count),
+        rng.uniform(0.3, 0.7, count),
+    )
+    middle = cover(merge(outline + 0.45 * radius, outline + 0.45 * radius, 0.0), 0.9 * radius)
+    body = cover(outline, max(1.5, 0.35 * radius)) * (0.3 + 0.4 * middle + granules)
+    body = body * np.float32(rng.uniform(0.5, 1.05))
+    return DrawnBody(grid, body[..., None] * stain.platelet, outline < 0)

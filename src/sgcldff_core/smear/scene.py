@@ -1,0 +1,142 @@
+"""A smear as a plane of cells, of which any window can be painted by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgcldff_core.sample import Box
+from sgcldff_core.smear.erythrocytes import DrawnBody, RedCellHabit, draw_erythrocyte, draw_platelet
+from sgcldff_core.smear.layout import (
+    LEUKOCYTE,
+    PLATELET,
+    RED_CELL,
+    PlacedLeukocyte,
+    Window,
+    platelets_in,
+    red_cells_in,
+)
+from sgcldff_core.smear.leukocytes import draw_leukocyte
+from sgcldff_core.smear.outline import Disc, Grid
+from sgcldff_core.smear.settings import SmearSettings
+from sgcldff_core.smear.stain import Stain, draw_stain
+from sgcldff_core.smear.texture import stream
+
+__all__ = ["Painting", "paint", "slide_stain"]
+
+_STAIN, _HABIT = 5, 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Painting:
+    """One window of a smear, before any light falls through it.
+
+    Attributes
+    ----------
+    density : ndarray
+        (H, W, 3) float32 optical density.
+    labels : ndarray
+        (H, W) int32.
+    nucleus : ndarray
+        (H, W) bool.
+    classes : dict of int to str
+        Of the labels that are in the window.
+    erythrocytes, platelets : tuple of Box
+        In pixels of the window, clipped to it.
+    """
+
+    density: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    nucleus: NDArray[np.bool_]
+    classes: dict[int, str]
+    erythrocytes: tuple[Box, ...]
+    platelets: tuple[Box, ...]
+
+
+def slide_stain(seed: int, settings: SmearSettings) -> Stain:
+    """Return the stain of a smear."""
+    return draw_stain(stream(seed, _STAIN), settings.stain)
+
+
+def paint(seed: int, settings: SmearSettings, leukocytes: Sequence[PlacedLeukocyte], window: Window) -> Painting:
+    """Paint one window.
+
+    Parameters
+    ----------
+    seed : int
+        Of the smear.
+    settings : SmearSettings
+        What it is to look like.
+    leukocytes : sequence of PlacedLeukocyte
+        All that lie in or near the window.
+    window : Window
+        Where.
+
+    Returns
+    -------
+    Painting
+        Density and truth.
+    """
+    stain = slide_stain(seed, settings)
+    habit = RedCellHabit.draw(stream(seed, _HABIT), stain)
+    shape = (window.height, window.width)
+    density, labels = np.zeros((*shape, 3), np.float32), np.zeros(shape, np.int32)
+    nucleus, free = np.zeros(shape, bool), np.ones(shape, np.float32)
+    discs = [p.disc for p in leukocytes]
+    classes = {}
+    for cell in leukocytes:
+        if not window.near(cell.disc, 0.45 * cell.disc.radius + 3):
+            continue
+        others = [d for d in discs if d is not cell.disc]
+        drawn = draw_leukocyte(stream(seed, LEUKOCYTE, cell.label), cell.kind, cell.disc, others, stain)
+        there, here = _overlap(drawn.grid, window)
+        density[there] += drawn.density[here]
+        free[there] *= 1 - np.float32(0.9) * drawn.cover[here]
+        own = drawn.inside[here] & (labels[there] == 0)
+        if own.any():
+            labels[there][own] = cell.label
+            nucleus[there] |= own & drawn.nucleus[here]
+            classes[cell.label] = cell.kind
+    placed, red_discs = red_cells_in(seed, window, settings.diameter, settings.erythrocytes, discs)
+    red_cells, platelets = [], []
+    for body in placed:
+        near = [d for d in red_discs if d is not body.disc and _close(d, body.disc)]
+        bodies = draw_erythrocyte(stream(seed, RED_CELL, *body.key), body.disc, near, discs, stain, habit)
+        red_cells += _add(bodies, density, free, window, "erythrocyte")
+    for body in platelets_in(seed, window, settings.diameter, settings.platelets, [*discs, *red_discs]):
+        bodies = draw_platelet(stream(seed, PLATELET, *body.key), body.disc, stain)
+        platelets += _add(bodies, density, free, window, "platelet")
+    return Painting(density, labels, nucleus, classes, tuple(red_cells), tuple(platelets))
+
+
+def _close(first: Disc, second: Disc) -> bool:
+    reach = 1.3 * (first.radius + second.radius)
+    return abs(first.y - second.y) < reach and abs(first.x - second.x) < reach
+
+
+def _overlap(grid: Grid, window: Window) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    there, here = [], []
+    for start, length, low, size in (
+        (grid.y0, grid.shape[0], window.y0, window.height),
+        (grid.x0, grid.shape[1], window.x0, window.width),
+    ):
+        first, last = max(start, low), max(start, low, min(start + length, low + size))
+        there.append(slice(first - low, last - low))
+        here.append(slice(first - start, last - start))
+    return (there[0], there[1]), (here[0], here[1])
+
+
+def _add(
+    body: DrawnBody, density: NDArray[np.float32], free: NDArray[np.float32], window: Window, kind: str
+) -> list[Box]:
+    there, here = _overlap(body.grid, window)
+    density[there] += body.density[here] * free[there][..., None]
+    inside = body.inside[here] & (free[there] > 0.5)
+    if not inside.any():
+        return []
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    y0, x0 = there[0].start, there[1].start
+    return [Box(*(float(v) for v in (y0 + rows[0], x0 + columns[0], y0 + rows[-1] + 1, x0 + columns[-1] + 1)), kind)]
