@@ -1,0 +1,173 @@
+"""Curated folders: images, instance labels, nuclei and classes, with everything else that is known.
+
+::
+
+    images/<name>.png     8-bit RGB, lossless
+    labels/<name>.tif     instance labels, uint16 or uint32, 0 background
+    nuclei/<name>.png     0, 255 nucleus
+    cells.csv             image,label,class: one row a cell, the class empty where it is unknown
+    dataset.json          format, version, title, origin, classes, history, and of each image its
+                          files, source, group, split, class, boxes (y0, x0, y1, x1, kind) and
+                          points (y, x, kind); null is unknown, an empty list looked at and empty
+
+The same samples and provenance give the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from sgcldff_core.datasets.drafts import folder_drafted
+from sgcldff_core.datasets.writing import Change, Pixels, Provenance, Tally, Written, in_order
+from sgcldff_core.errors import FormatError
+
+if TYPE_CHECKING:
+    from sgcldff_core.sample import Sample
+
+__all__ = ["INDEX", "history_of", "write_curated"]
+
+INDEX = "dataset.json"
+"""The file that says that a folder is a curated data set."""
+
+FORMAT, VERSION = "sgcldff-curated", 1
+
+
+def write_curated(
+    samples: Iterable[Sample], folder: Path | str, *, provenance: Provenance, overwrite: bool = False
+) -> Written:
+    """Write samples as a curated folder, losing nothing.
+
+    Parameters
+    ----------
+    samples, folder, provenance, overwrite
+        As for every `Writer`. `samples` may be read from the very folder that is replaced.
+
+    Returns
+    -------
+    Written
+
+    Raises
+    ------
+    DataError
+        If `folder` may not be written, or not a single sample could be.
+    ConfigError
+        If a name is no file name, or appears twice.
+    """
+    folder = Path(folder)
+    tally = Tally()
+    images: dict[str, dict[str, Any]] = {}
+    rows: list[tuple[str, int, str]] = []
+    with folder_drafted(folder, mark=INDEX, overwrite=overwrite) as draft:
+        for sub in ("images", "labels", "nuclei"):
+            (draft / sub).mkdir()
+        for sample, pixels in tally.readable(samples):
+            images[sample.name] = {**_save(sample.name, pixels, draft), **_known_of(sample, pixels)}
+            classes = sample.classes or {}
+            rows += [(sample.name, n, classes.get(n, "")) for n in sorted({*pixels.numbers, *classes})]
+            tally.images += 1
+            tally.cells += len(pixels.numbers)
+        for sub in ("labels", "nuclei"):
+            if not any((draft / sub).iterdir()):
+                (draft / sub).rmdir()
+        _save_cells(draft / "cells.csv", rows)
+        names = in_order([c for *_, c in rows if c] + [i["image_class"] for i in images.values() if i["image_class"]])
+        (draft / INDEX).write_text(_index(provenance, names, images), encoding="utf-8")
+        written = tally.written(folder)
+    return written
+
+
+def history_of(folder: Path | str) -> tuple[Change, ...]:
+    """Return who changed what when in a curated folder; empty for any other folder.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Any folder.
+
+    Returns
+    -------
+    tuple of Change
+        Oldest first.
+
+    Raises
+    ------
+    FormatError
+        If there is an index of a curated folder whose history cannot be read.
+    """
+    index = Path(folder) / INDEX
+    if not index.is_file():
+        return ()
+    try:
+        read = json.loads(index.read_text(encoding="utf-8"))
+        return tuple(Change(**change) for change in read["history"]) if read.get("format") == FORMAT else ()
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise FormatError(index, f"its history cannot be read ({error!r})", "restore the file from a copy") from error
+
+
+def _save(name: str, pixels: Pixels, folder: Path) -> dict[str, Any]:
+    """Save the pixels; return the paths relative to the folder."""
+    files: dict[str, Any] = {"file": f"images/{name}.png", "labels": None, "nuclei": None}
+    Image.fromarray(pixels.image).save(folder / files["file"])
+    if pixels.labels is not None:
+        files["labels"] = f"labels/{name}.tif"
+        save_labels(folder / files["labels"], pixels.labels)
+    if pixels.nucleus is not None:
+        files["nuclei"] = f"nuclei/{name}.png"
+        Image.fromarray(pixels.nucleus.astype(np.uint8) * 255).save(folder / files["nuclei"])
+    return files
+
+
+def save_labels(file: Path, labels: NDArray[np.int32]) -> None:
+    """Save instance labels as TIFF, in 16 bits where they suffice."""
+    kind = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
+    tifffile.imwrite(file, labels.astype(kind), compression="zlib", metadata=None, software="sgcldff")
+
+
+def _known_of(sample: Sample, pixels: Pixels) -> dict[str, Any]:
+    height, width = pixels.image.shape[:2]
+    return {
+        "height": height,
+        "width": width,
+        "source": sample.source,
+        "group": sample.group,
+        "split": sample.split,
+        "image_class": sample.image_class,
+        "boxes": None if sample.boxes is None else [[b.y0, b.x0, b.y1, b.x1, b.kind] for b in sample.boxes],
+        "points": None if sample.points is None else [[p.y, p.x, p.kind] for p in sample.points],
+    }
+
+
+def _save_cells(file: Path, rows: Iterable[tuple[str, int, str]]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(("image", "label", "class"))
+        table.writerows(rows)
+
+
+def _index(provenance: Provenance, classes: tuple[str, ...], images: dict[str, dict[str, Any]]) -> str:
+    """Return the text of the index, one line an image so that changes show line by line."""
+    head: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "title": provenance.title,
+        "origin": provenance.origin,
+        "classes": classes,
+        "history": [asdict(change) for change in provenance.history],
+    }
+    lines = [f" {_line(key)}: {_line(value)}" for key, value in head.items()]
+    of_images = ",\n".join(f"  {_line(name)}: {_line(known)}" for name, known in images.items())
+    return "{\n" + ",\n".join([*lines, f' "images": {{\n{of_images}\n }}']) + "\n}\n"
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,264 @@
+"""What all writers of data sets share: what they are told, what they report, which pixels they may write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgcldff_core.errors import ConfigError, DataError, FormatError
+from sgcldff_core.taxonomy import ALL_CLASSES
+
+if TYPE_CHECKING:
+    from sgcldff_core.sample import Sample
+
+__all__ = ["Change", "Pixels", "Provenance", "Skipped", "Writer", "Written", "checked_names", "in_order", "pixels_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step in the history of a data set.
+
+    Attributes
+    ----------
+    when : str
+        Time in UTC, ISO 8601, to the second.
+    who : str
+        Who did it.
+    what : str
+        What was done, in a sentence.
+    """
+
+    when: str
+    who: str
+    what: str
+
+    @classmethod
+    def now(cls, who: str, what: str) -> Change:
+        """Return a change that happens at this moment."""
+        return cls(datetime.now(UTC).isoformat(timespec="seconds"), who, what)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the cells of a data set come from.
+
+    Attributes
+    ----------
+    title : str
+        Name of the data set, for people.
+    origin : str
+        What it was made from.
+    history : tuple of Change
+        Who changed what when, oldest first, the present writing last.
+    """
+
+    title: str
+    origin: str
+    history: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An image, or a cell of it, that was not written.
+
+    Attributes
+    ----------
+    name : str
+        Name of the sample.
+    reason : str
+        Why, and what could be done about it.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a writer wrote.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is.
+    images : int
+        Number of images written.
+    cells : int
+        Number of outlined cells written.
+    skipped : tuple of Skipped
+        What was left out.
+    lost : tuple of str
+        What was written without a part that the format cannot express, in sentences.
+    """
+
+    folder: Path
+    images: int
+    cells: int
+    skipped: tuple[Skipped, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+class Writer(Protocol):
+    """The signature of every writer."""
+
+    def __call__(
+        self, samples: Iterable[Sample], folder: Path, *, provenance: Provenance, overwrite: bool = False
+    ) -> Written:
+        """Write samples as a data set that appears in `folder` whole or not at all.
+
+        Parameters
+        ----------
+        samples : iterable of Sample
+            Read one by one; a sample that cannot be read is skipped and named.
+        folder : Path
+            The folder to make.
+        provenance : Provenance
+            Recorded in the data set.
+        overwrite : bool, default False
+            Whether a data set of the same format that is already in `folder` is replaced.
+
+        Returns
+        -------
+        Written
+
+        Raises
+        ------
+        DataError
+            If `folder` may not be written, or not a single sample could be.
+        ConfigError
+            If a name is no file name, or appears twice.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """The pixels of a sample, all of one size.
+
+    Attributes
+    ----------
+    image : ndarray of uint8, shape (H, W, 3)
+        RGB.
+    labels : ndarray of int32, shape (H, W), or None
+        Instance labels, 0 background.
+    nucleus : ndarray of bool, shape (H, W), or None
+        Nuclei.
+    """
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.int32] | None
+    nucleus: NDArray[np.bool_] | None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The instance labels that occur, ascending."""
+        return () if self.labels is None else tuple(int(n) for n in np.unique(self.labels) if n)
+
+
+def pixels_of(sample: Sample) -> Pixels:
+    """Read all pixels of a sample and check that they fit each other.
+
+    Parameters
+    ----------
+    sample : Sample
+        The sample.
+
+    Returns
+    -------
+    Pixels
+
+    Raises
+    ------
+    DataError
+        If one of its files cannot be read, or their sizes differ.
+    """
+    image, labels, nucleus = sample.read_image(), sample.read_labels(), sample.read_nucleus()
+    for what, raster, mask in (("labels", sample.labels, labels), ("nuclei", sample.nucleus, nucleus)):
+        if raster is not None and mask is not None and mask.shape != image.shape[:2]:
+            raise FormatError(
+                raster.path or sample.name,
+                f"the {what} have shape {mask.shape}, the image has {image.shape[:2]}",
+                "give those of this very image",
+            )
+    if labels is not None and labels.min(initial=0) < 0:
+        raise FormatError(sample.name, "there are negative labels", "number the cells from 1")
+    return Pixels(image, labels, nucleus)
+
+
+def checked_names(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Pass samples on whose names can be file names side by side.
+
+    Parameters
+    ----------
+    samples : iterable of Sample
+        The samples.
+
+    Yields
+    ------
+    Sample
+
+    Raises
+    ------
+    ConfigError
+        If a name is no file name, or two differ in nothing but the case of letters.
+    """
+    seen: dict[str, str] = {}
+    for sample in samples:
+        name = sample.name
+        if not name or name.startswith(".") or set(name) & set('/\\:*?"<>|\0'):
+            raise ConfigError(f"the sample name {name!r} cannot be a file name; rename the sample")
+        if name.casefold() in seen:
+            raise ConfigError(f"two samples are named {seen[name.casefold()]!r} and {name!r}; rename one")
+        seen[name.casefold()] = name
+        yield sample
+
+
+def in_order(classes: Iterable[str]) -> tuple[str, ...]:
+    """Return classes without repetition: the known ones in this package's order, then a user's own by name."""
+    known = [c.name for c in ALL_CLASSES]
+    found = set(classes)
+    return (*(c for c in known if c in found), *sorted(found.difference(known)))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts while a writer writes.
+
+    Attributes
+    ----------
+    images, cells : int
+        As in `Written`.
+    skipped : list of Skipped
+        As in `Written`.
+    """
+
+    images: int = 0
+    cells: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def readable(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Pixels]]:
+        """Yield each sample with its pixels; those that cannot be read are skipped and named."""
+        for sample in checked_names(samples):
+            try:
+                pixels = pixels_of(sample)
+            except DataError as error:
+                self.skipped.append(Skipped(sample.name, str(error)))
+                continue
+            yield sample, pixels
+
+    def written(self, folder: Path, lost: Iterable[str] = ()) -> Written:
+        """Return the result, or refuse an empty one."""
+        if not self.images:
+            first = (
+                f"; the first of {len(self.skipped)} that were left out: {self.skipped[0].reason}"
+                if self.skipped
+                else ""
+            )
+            raise DataError(folder, f"there was nothing to write{first}")
+        return Written(folder, self.images, self.cells, tuple(self.skipped), tuple(lost))
