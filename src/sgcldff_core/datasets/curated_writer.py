@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sgcldff_core.datasets.drafts import folder_drafted
-from sgcldff_core.datasets.writing import Change, Pixels, Provenance, Tally, Written, in_order
+from sgcldff_core.datasets.writing import Change, Pixels, Provenance, Tally, Written, in_order, known_of
 from sgcldff_core.errors import FormatError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def write_curated(
         for sub in ("images", "labels", "nuclei"):
             (draft / sub).mkdir()
         for sample, pixels in tally.readable(samples):
-            images[sample.name] = {**_save(sample.name, pixels, draft), **_known_of(sample, pixels)}
+            images[sample.name] = {**_save(sample.name, pixels, draft), **known_of(sample, pixels)}
             classes = sample.classes or {}
             rows += [(sample.name, n, classes.get(n, "")) for n in sorted({*pixels.numbers, *classes})]
             tally.images += 1
@@ -131,20 +131,6 @@ def save_labels(file: Path, labels: NDArray[np.int32]) -> None:
     """Save instance labels as TIFF, in 16 bits where they suffice."""
     kind = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
     tifffile.imwrite(file, labels.astype(kind), compression="zlib", metadata=None, software="sgcldff")
-
-
-def _known_of(sample: Sample, pixels: Pixels) -> dict[str, Any]:
-    height, width = pixels.image.shape[:2]
-    return {
-        "height": height,
-        "width": width,
-        "source": sample.source,
-        "group": sample.group,
-        "split": sample.split,
-        "image_class": sample.image_class,
-        "boxes": None if sample.boxes is None else [[b.y0, b.x0, b.y1, b.x1, b.kind] for b in sample.boxes],
-        "points": None if sample.points is None else [[p.y, p.x, p.kind] for p in sample.points],
-    }
 
 
 def _save_cells(file: Path, rows: Iterable[tuple[str, int, str]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,19 @@ from sgcldff_core.taxonomy import ALL_CLASSES
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
 
-__all__ = ["Change", "Pixels", "Provenance", "Skipped", "Writer", "Written", "checked_names", "in_order", "pixels_of"]
+__all__ = [
+    "Change",
+    "Pixels",
+    "Provenance",
+    "Skipped",
+    "Tally",
+    "Writer",
+    "Written",
+    "checked_names",
+    "in_order",
+    "known_of",
+    "pixels_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +236,35 @@ def in_order(classes: Iterable[str]) -> tuple[str, ...]:
     known = [c.name for c in ALL_CLASSES]
     found = set(classes)
     return (*(c for c in known if c in found), *sorted(found.difference(known)))
+
+
+def known_of(sample: Sample, pixels: Pixels) -> dict[str, Any]:
+    """Return what is known of a sample besides its pixels and cells, as it stands in JSON.
+
+    Parameters
+    ----------
+    sample : Sample
+        The sample.
+    pixels : Pixels
+        Its pixels.
+
+    Returns
+    -------
+    dict
+        ``height``, ``width``, ``source``, ``group``, ``split``, ``image_class``, ``boxes`` as
+        (y0, x0, y1, x1, kind) and ``points`` as (y, x, kind); None is unknown.
+    """
+    height, width = pixels.image.shape[:2]
+    return {
+        "height": height,
+        "width": width,
+        "source": sample.source,
+        "group": sample.group,
+        "split": sample.split,
+        "image_class": sample.image_class,
+        "boxes": None if sample.boxes is None else [[b.y0, b.x0, b.y1, b.x1, b.kind] for b in sample.boxes],
+        "points": None if sample.points is None else [[p.y, p.x, p.kind] for p in sample.points],
+    }
 
 
 @dataclass(slots=True)
