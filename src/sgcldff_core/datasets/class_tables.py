@@ -12,7 +12,7 @@ from sgcldff_core.taxonomy import LEUKOCYTES, canonical_name
 if TYPE_CHECKING:
     from sgcldff_core.datasets.report import ReadReport
 
-__all__ = ["image_key", "read_table", "zheng_classes"]
+__all__ = ["bccd_classes", "image_key", "read_table", "zheng_classes"]
 
 
 def read_table(path: Path) -> list[list[str]]:
@@ -79,3 +79,38 @@ def zheng_classes(path: Path, report: ReadReport) -> dict[str, str]:
 def image_key(stem: str) -> str:
     """Return what a table and a file name agree on: ``"007"`` and ``"7"`` are the same image."""
     return str(int(stem)) if stem.isdecimal() else stem.casefold()
+
+
+def bccd_classes(path: Path, report: ReadReport) -> dict[str, tuple[str, ...]]:
+    """Read Kaggle's ``labels.csv``: a blank column, number of the image, class or classes.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    report : ReadReport
+        Receives rows without a class or with several.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Canonical class of each leukocyte that is named, by `image_key` of the image's number.
+    """
+    rows = read_table(path)
+    header = [cell.casefold() for cell in rows[0]] if rows else []
+    if "image" not in header or "category" not in header:
+        raise FormatError(path, "it has no columns Image and Category", "take labels.csv as Kaggle publishes it")
+    image, category = header.index("image"), header.index("category")
+    classes: dict[str, tuple[str, ...]] = {}
+    blank = 0
+    for row in rows[1:]:
+        if len(row) <= max(image, category) or not row[image] or not row[category]:
+            blank += 1
+            continue
+        names = tuple(canonical_name(name) for name in row[category].split(",") if name.strip())
+        classes[image_key(row[image])] = names
+        if len(set(names)) > 1:
+            report.note(path, f"image {row[image]} has several classes ({', '.join(names)}); as a whole it has none")
+    if blank:
+        report.note(path, f"{blank} rows name no class")
+    return classes

@@ -18,7 +18,10 @@ _SPECK = 0.02
 
 def read_grey(path: Path) -> NDArray[np.uint8]:
     """Read a mask as (H, W) uint8 greys, whatever channels it was saved with."""
-    grey: NDArray[np.uint8] = np.rint(read_rgb(path).mean(axis=2)).astype(np.uint8)
+    rgb = read_rgb(path)
+    grey: NDArray[np.uint8] = rgb[..., 0]
+    if (grey != rgb[..., 1]).any() or (grey != rgb[..., 2]).any():
+        grey = np.rint(rgb.mean(axis=2)).astype(np.uint8)
     return grey
 
 
@@ -41,7 +44,8 @@ def cells_of(foreground: NDArray[np.bool_], speck: float = _SPECK) -> NDArray[np
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     kept = areas >= speck * areas.max(initial=0)
     numbers = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)
-    return numbers[labels]
+    cells: NDArray[np.int32] = numbers[labels]
+    return cells
 
 
 def central_first(labels: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgcldff_core.datasets.all_idb import AllIdb1, AllIdb2
+from sgcldff_core.datasets.bccd import Bccd
+from sgcldff_core.datasets.bccd_crops import BccdAugmented, BccdCrops
 from sgcldff_core.datasets.layout import Format
 from sgcldff_core.datasets.report import ReadReport
 from sgcldff_core.datasets.zheng import Zheng
@@ -87,7 +89,7 @@ def formats() -> Mapping[str, Format]:
 
 
 def _own_formats() -> tuple[Format, ...]:
-    return (Zheng(), AllIdb1(), AllIdb2())
+    return (Zheng(), Bccd(), BccdCrops(), BccdAugmented(), AllIdb1(), AllIdb2())
 
 
 def open_dataset(path: Path | str, format: str = "auto") -> DataSet:
