@@ -7,17 +7,17 @@
 
 Each outlined cell is an annotation whose ``segmentation`` is an uncompressed run-length encoding
 (column-major, exact where polygons are not), with its nucleus likewise under ``nucleus`` and its
-instance label and class (null: unknown) under ``sgcldff``. Each image has under ``sgcldff`` its name, source, group, split,
-class, boxes and points as in a curated folder, whether it has ``labels``, and under ``nucleus``
-nuclei that lie in no cell. Boxes are annotations without ``segmentation``, too, unless they frame
-an outlined cell, so that other tools count no cell twice.
+instance label and class (null: unknown) under ``sgcldff``. Each image has under ``sgcldff`` its
+name, source, group, split, class, boxes and points as in a curated folder, whether it has
+``labels`` and ``nuclei``, and under ``nucleus`` nuclei that lie in no cell. Boxes are annotations
+without ``segmentation``, too, unless they frame an outlined cell, so that other tools count no
+cell twice.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +27,14 @@ from PIL import Image
 from scipy import ndimage
 
 from sgcldff_core.datasets.drafts import folder_drafted
-from sgcldff_core.datasets.writing import Pixels, Provenance, Tally, Written, in_order, known_of
+from sgcldff_core.datasets.history import COCO_INDEX
+from sgcldff_core.datasets.writing import Pixels, Tally, Written, in_order, known_of
 
 if TYPE_CHECKING:
+    from sgcldff_core.datasets.history import Provenance
     from sgcldff_core.sample import Box, Sample
 
-__all__ = ["INDEX", "run_lengths", "write_coco"]
-
-INDEX = "annotations.json"
-"""The file with all annotations."""
+__all__ = ["run_lengths", "write_coco"]
 
 UNKNOWN = "leukocyte"
 
@@ -72,7 +71,7 @@ def write_coco(
     tally = Tally()
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    with folder_drafted(folder, mark=INDEX, overwrite=overwrite) as draft:
+    with folder_drafted(folder, mark=COCO_INDEX, overwrite=overwrite) as draft:
         (draft / "images").mkdir()
         for sample, pixels in tally.readable(samples):
             tally.images += 1
@@ -88,7 +87,7 @@ def write_coco(
             "info": {
                 "description": provenance.title,
                 "version": "1",
-                "sgcldff": {"origin": provenance.origin, "history": [asdict(c) for c in provenance.history]},
+                "sgcldff": {"origin": provenance.origin, "history": provenance.steps},
             },
             "licenses": [],
             "categories": [{"id": n, "name": name, "supercategory": _kind_of(name)} for name, n in number.items()],
@@ -98,7 +97,7 @@ def write_coco(
                 for n, a in enumerate(annotations, start=1)
             ],
         }
-        (draft / INDEX).write_text(_text(whole), encoding="utf-8")
+        (draft / COCO_INDEX).write_text(_text(whole), encoding="utf-8")
         written = tally.written(folder)
     return written
 

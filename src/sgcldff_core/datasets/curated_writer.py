@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +27,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sgcldff_core.datasets.drafts import folder_drafted
-from sgcldff_core.datasets.writing import Change, Pixels, Provenance, Tally, Written, in_order, known_of
-from sgcldff_core.errors import FormatError
+from sgcldff_core.datasets.history import CURATED_INDEX
+from sgcldff_core.datasets.writing import Pixels, Tally, Written, in_order, known_of
 
 if TYPE_CHECKING:
+    from sgcldff_core.datasets.history import Provenance
     from sgcldff_core.sample import Sample
 
-__all__ = ["INDEX", "history_of", "write_curated"]
-
-INDEX = "dataset.json"
-"""The file that says that a folder is a curated data set."""
+__all__ = ["write_curated"]
 
 FORMAT, VERSION = "sgcldff-curated", 1
 
@@ -67,7 +64,7 @@ def write_curated(
     tally = Tally()
     images: dict[str, dict[str, Any]] = {}
     rows: list[tuple[str, int, str]] = []
-    with folder_drafted(folder, mark=INDEX, overwrite=overwrite) as draft:
+    with folder_drafted(folder, mark=CURATED_INDEX, overwrite=overwrite) as draft:
         for sub in ("images", "labels", "nuclei"):
             (draft / sub).mkdir()
         for sample, pixels in tally.readable(samples):
@@ -81,37 +78,9 @@ def write_curated(
                 (draft / sub).rmdir()
         _save_cells(draft / "cells.csv", rows)
         names = in_order([c for *_, c in rows if c] + [i["image_class"] for i in images.values() if i["image_class"]])
-        (draft / INDEX).write_text(_index(provenance, names, images), encoding="utf-8")
+        (draft / CURATED_INDEX).write_text(_index(provenance, names, images), encoding="utf-8")
         written = tally.written(folder)
     return written
-
-
-def history_of(folder: Path | str) -> tuple[Change, ...]:
-    """Return who changed what when in a curated folder; empty for any other folder.
-
-    Parameters
-    ----------
-    folder : Path or str
-        Any folder.
-
-    Returns
-    -------
-    tuple of Change
-        Oldest first.
-
-    Raises
-    ------
-    FormatError
-        If there is an index of a curated folder whose history cannot be read.
-    """
-    index = Path(folder) / INDEX
-    if not index.is_file():
-        return ()
-    try:
-        read = json.loads(index.read_text(encoding="utf-8"))
-        return tuple(Change(**change) for change in read["history"]) if read.get("format") == FORMAT else ()
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise FormatError(index, f"its history cannot be read ({error!r})", "restore the file from a copy") from error
 
 
 def _save(name: str, pixels: Pixels, folder: Path) -> dict[str, Any]:
@@ -148,7 +117,7 @@ def _index(provenance: Provenance, classes: tuple[str, ...], images: dict[str, d
         "title": provenance.title,
         "origin": provenance.origin,
         "classes": classes,
-        "history": [asdict(change) for change in provenance.history],
+        "history": provenance.steps,
     }
     lines = [f" {_line(key)}: {_line(value)}" for key, value in head.items()]
     of_images = ",\n".join(f"  {_line(name)}: {_line(known)}" for name, known in images.items())

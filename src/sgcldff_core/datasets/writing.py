@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,12 +14,11 @@ from sgcldff_core.errors import ConfigError, DataError, FormatError
 from sgcldff_core.taxonomy import ALL_CLASSES
 
 if TYPE_CHECKING:
+    from sgcldff_core.datasets.history import Provenance
     from sgcldff_core.sample import Sample
 
 __all__ = [
-    "Change",
     "Pixels",
-    "Provenance",
     "Skipped",
     "Tally",
     "Writer",
@@ -30,49 +28,6 @@ __all__ = [
     "known_of",
     "pixels_of",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One step in the history of a data set.
-
-    Attributes
-    ----------
-    when : str
-        Time in UTC, ISO 8601, to the second.
-    who : str
-        Who did it.
-    what : str
-        What was done, in a sentence.
-    """
-
-    when: str
-    who: str
-    what: str
-
-    @classmethod
-    def now(cls, who: str, what: str) -> Change:
-        """Return a change that happens at this moment."""
-        return cls(datetime.now(UTC).isoformat(timespec="seconds"), who, what)
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where the cells of a data set come from.
-
-    Attributes
-    ----------
-    title : str
-        Name of the data set, for people.
-    origin : str
-        What it was made from.
-    history : tuple of Change
-        Who changed what when, oldest first, the present writing last.
-    """
-
-    title: str
-    origin: str
-    history: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
