@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sgcldff_core.smear.outline import Disc, Grid, blob, capsule, cover, flatten_against, merge
+from sgcldff_core.smear.outline import Disc, Grid, blob, capsule, cover, flatten_against
 from sgcldff_core.smear.stain import Stain
 from sgcldff_core.smear.texture import smooth_noise, splat
 
@@ -43,11 +43,11 @@ class RedCellHabit:
     def draw(cls, rng: np.random.Generator, stain: Stain) -> RedCellHabit:
         """Draw the habit of one slide."""
         return cls(
-            ragged=float(rng.uniform(0.01, 0.045)),
-            stretch=float(rng.uniform(0.03, 0.16)),
+            ragged=float(rng.uniform(0.015, 0.06)),
+            stretch=float(rng.uniform(0.05, 0.2)),
             pallor=stain.pallor,
-            pallor_width=float(rng.uniform(0.32, 0.52)),
-            overlap=float(rng.uniform(0.0, 0.35)),
+            pallor_width=float(rng.uniform(0.34, 0.66)),
+            overlap=float(rng.uniform(0.0, 0.3) if rng.random() < 1 - stain.stacking else rng.uniform(0.4, 1.0)),
         )
 
 
@@ -59,14 +59,16 @@ class DrawnBody:
     ----------
     grid : Grid
         Its pixels.
-    density : ndarray
-        (h, w, 3) float32 optical density.
+    amount, rim : ndarray
+        (h, w) float32, thickness of the body, and the dark line at its edge, which turns negative
+        where a light fringe lies outside.
     inside : ndarray
         (h, w) bool.
     """
 
     grid: Grid
-    density: NDArray[np.float32]
+    amount: NDArray[np.float32]
+    rim: NDArray[np.float32]
     inside: NDArray[np.bool_]
 
 
@@ -96,7 +98,7 @@ def draw_erythrocyte(
     Returns
     -------
     DrawnBody
-        Its optical density.
+        How thick it is where.
     """
     radius = disc.radius
     grid = Grid.around(disc.y, disc.x, 1.6 * radius + 4)
@@ -107,27 +109,26 @@ def draw_erythrocyte(
     outline = flatten_against(outline, grid, disc, neighbours, 0.2 * radius, habit.overlap * radius)
     outline = flatten_against(outline, grid, disc, leukocytes, 0.2 * radius)
 
-    plate = cover(outline, max(1.2, 0.05 * radius))
+    plate = cover(outline, max(1.2, rng.uniform(0.06, 0.14) * radius))
     # How far inside, 0 at the rim and 1 in the middle, along the cell's real shape.
     depth = np.clip(-outline / np.float32(radius), 0, 1)
-    width = habit.pallor_width * rng.uniform(0.7, 1.2)
-    pallor = np.clip(habit.pallor * rng.normal(1, 0.35), 0, 0.95)
+    width = habit.pallor_width * rng.uniform(0.75, 1.2)
+    pallor = np.clip(habit.pallor * rng.normal(1, 0.35), 0, 0.95) if rng.random() < 0.85 else 0.05
     off_y, off_x = rng.normal(0, 0.07 * radius, 2)
     rho = np.hypot(grid.y - np.float32(off_y), grid.x - np.float32(off_x)) / np.float32(radius)
-    steep = rng.uniform(2.0, 5.0)
+    rho = np.maximum(rho + smooth_noise(rng, grid.shape, 0.7 * radius) * np.float32(0.05), 0)
+    steep = rng.uniform(2.0, 6.0)
     pale = np.exp(-((rho / np.float32(width)) ** np.float32(steep))) * np.float32(pallor)
     slope = 1 + np.float32(rng.normal(0, 0.06)) * grid.y / radius + np.float32(rng.normal(0, 0.06)) * grid.x / radius
-    bulge = 0.86 + 0.28 * np.sqrt(depth) - 0.2 * depth
+    bulge = 0.8 + 0.34 * np.sqrt(depth) - 0.2 * depth
     body = plate * bulge * (1 - pale) * slope * np.float32(max(0.5, rng.normal(1, 0.1)))
     if rng.random() < stain.artefacts:
         body = body + _refractile(rng, grid, radius)
 
     line = max(0.9, 0.035 * radius)
-    rim = np.exp(-(((outline + np.float32(1.3 * line)) / np.float32(line)) ** 2)) * np.float32(rng.uniform(0.2, 0.6))
-    fringe = np.exp(-(((outline - np.float32(1.2 * line)) / np.float32(1.3 * line)) ** 2)) * np.float32(-stain.fringe)
-    body = body * (1 - rim) + fringe
-    density = body[..., None] * stain.erythrocyte + rim[..., None] * stain.erythrocyte_rim
-    return DrawnBody(grid, density, outline < 0)
+    rim = np.exp(-(((outline + np.float32(1.3 * line)) / np.float32(line)) ** 2)) * np.float32(rng.uniform(*stain.rim))
+    fringe = np.exp(-(((outline - np.float32(1.6 * line)) / np.float32(1.8 * line)) ** 2)) * np.float32(stain.fringe)
+    return DrawnBody(grid, body * (1 - rim), rim - fringe, outline < 0)
 
 
 def _refractile(rng: np.random.Generator, grid: Grid, radius: float) -> NDArray[np.float32]:
@@ -143,7 +144,7 @@ def _refractile(rng: np.random.Generator, grid: Grid, radius: float) -> NDArray[
     return spots
 
 
-def draw_platelet(rng: np.random.Generator, disc: Disc, stain: Stain) -> DrawnBody:
+def draw_platelet(rng: np.random.Generator, disc: Disc) -> DrawnBody:
     """Draw a platelet: a pale hyalomere around violet granules.
 
     Parameters
@@ -152,13 +153,11 @@ def draw_platelet(rng: np.random.Generator, disc: Disc, stain: Stain) -> DrawnBo
         The platelet's own stream.
     disc : Disc
         Where it lies and how large it is.
-    stain : Stain
-        Colours.
 
     Returns
     -------
     DrawnBody
-        Its optical density.
+        How thick it is where.
     """
     radius = disc.radius
     grid = Grid.around(disc.y, disc.x, 2.2 * radius + 3)
@@ -174,7 +173,7 @@ def draw_platelet(rng: np.random.Generator, disc: Disc, stain: Stain) -> DrawnBo
         radius * rng.uniform(0.12, 0.25, count),
         rng.uniform(0.3, 0.7, count),
     )
-    middle = cover(merge(outline + 0.45 * radius, outline + 0.45 * radius, 0.0), 0.9 * radius)
+    middle = cover(outline + np.float32(0.45 * radius), 0.9 * radius)
     body = cover(outline, max(1.5, 0.35 * radius)) * (0.3 + 0.4 * middle + granules)
     body = body * np.float32(rng.uniform(0.5, 1.05))
-    return DrawnBody(grid, body[..., None] * stain.platelet, outline < 0)
+    return DrawnBody(grid, body, np.zeros_like(body), outline < 0)

@@ -134,7 +134,7 @@ def _somewhere(rng: np.random.Generator, radius: float, height: int, width: int,
 
 
 def red_cells_in(
-    seed: int, window: Window, diameter: float, coverage: float, leukocytes: Sequence[Disc]
+    seed: int, window: Window, diameter: float, coverage: float, leukocytes: Sequence[Disc], overlap: float
 ) -> tuple[list[PlacedBody], list[Disc]]:
     """Place the red cells of a window: a jittered lattice, drawn into clumps, then pushed apart.
 
@@ -150,6 +150,8 @@ def red_cells_in(
         Share of the plane that they would cover if none overlapped.
     leukocytes : sequence of Disc
         From which they keep away.
+    overlap : float
+        How far they may lie over each other, as a share of their radius.
 
     Returns
     -------
@@ -180,7 +182,7 @@ def red_cells_in(
     radii = typical * np.clip(1 + variation * draws[:, 2], 0.7, 1.35)
     kept = draws[:, 3] + clumping * holes.at(*lattice.T) < _quantile(coverage / dense) * math.hypot(1, clumping)
     place, radii, keys = place[kept], radii[kept], [k for k, keep in zip(keys, kept, strict=True) if keep]
-    place = _pushed_apart(place, radii, leukocytes)
+    place = _pushed_apart(place, radii, leukocytes, 1 - overlap / 2)
     discs = [Disc(float(y), float(x), float(r)) for (y, x), r in zip(place, radii, strict=True)]
     shown = [PlacedBody(d, k) for d, k in zip(discs, keys, strict=True) if window.near(d, 0.6 * d.radius + 4)]
     return shown, discs
@@ -191,7 +193,7 @@ def _quantile(share: float) -> float:
     return math.inf if share >= 1 else math.log(share / (1 - share)) / 1.702
 
 
-def _pushed_apart(place: NDArray[np.float64], radii: NDArray[np.float64], leukocytes: Sequence[Disc]) -> NDArray[np.float64]:
+def _pushed_apart(place: NDArray[np.float64], radii: NDArray[np.float64], leukocytes: Sequence[Disc], reach: float) -> NDArray[np.float64]:
     place = place.copy()
     for _ in range(2):
         pairs = cKDTree(place).query_pairs(2 * radii.max(initial=0.0), output_type="ndarray") if len(place) else []
@@ -199,7 +201,7 @@ def _pushed_apart(place: NDArray[np.float64], radii: NDArray[np.float64], leukoc
             first, second = pairs[np.lexsort(pairs.T[::-1])].T
             gap = place[second] - place[first]
             distance = np.maximum(np.hypot(*gap.T), 1e-6)
-            excess = np.maximum(0.9 * (radii[first] + radii[second]) - distance, 0)
+            excess = np.maximum(reach * (radii[first] + radii[second]) - distance, 0)
             push = gap * (0.3 * excess / distance)[:, None]
             np.add.at(place, first, -push)
             np.add.at(place, second, push)

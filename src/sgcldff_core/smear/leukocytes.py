@@ -70,7 +70,7 @@ class _Canvas:
     def cytoplasm(self, colour: NDArray[np.float32], edge: float, grain: float, softness: float) -> None:
         """Fill the cell; `edge` is how much denser it is along its border."""
         rng, radius, shape = self.rng, self.radius, self.grid.shape
-        cloud = smooth_noise(rng, shape, 0.45 * radius) * np.float32(0.1)
+        cloud = smooth_noise(rng, shape, 0.55 * radius) * np.float32(0.16)
         dust = smooth_noise(rng, shape, max(1.1, 0.045 * radius)) * np.float32(grain)
         rim = np.exp(-(((self.cell + np.float32(0.06 * radius)) / np.float32(0.09 * radius)) ** 2))
         amount = cover(self.cell, max(1.0, softness * radius)) * (1 + cloud + dust + np.float32(edge) * rim)
@@ -133,12 +133,12 @@ def draw_leukocyte(
     radius = disc.radius
     grid = Grid.around(disc.y, disc.x, 1.45 * radius + 3)
     ragged, bays = _OUTLINES[kind]
-    cell = blob(rng, grid.y, grid.x, radius, ragged, 1 + abs(rng.normal(0, 0.09)))
+    cell = blob(rng, grid.y, grid.x, radius, ragged, 1 + abs(rng.normal(0, 0.11)))
     for _ in range(rng.integers(0, bays + 1)):  # sides that lie flat against something
         turn, side = rng.uniform(0, 2 * np.pi), rng.uniform(0.78, 0.97) * radius
         plane = grid.y * np.float32(np.sin(turn)) + grid.x * np.float32(np.cos(turn)) - np.float32(side)
         cell = merge(cell, plane, -0.25 * radius)
-    wavy = smooth_noise(rng, grid.shape, 0.16 * radius) * np.float32(0.012 * radius * (1 + 14 * ragged))
+    wavy = smooth_noise(rng, grid.shape, 0.2 * radius) * np.float32(0.006 * radius * (1 + 25 * ragged))
     cell = flatten_against(cell + wavy, grid, disc, neighbours, 0.1 * radius)
     canvas = _Canvas(rng, grid, radius, stain, cell, np.zeros((*grid.shape, 3), np.float32))
     nucleus = _DRAW[kind](canvas)
@@ -151,12 +151,12 @@ def _neutrophil(c: _Canvas) -> Field:
     c.cytoplasm(stain.pink, edge=rng.uniform(-0.1, 0.25), grain=0.12, softness=0.05)
     granules = c.scatter(int(rng.integers(250, 900)), (0.010, 0.024), (0.1, rng.uniform(0.3, 0.9)))
     c.lay(granules * cover(c.cell + 0.03 * c.radius), stain.violet, hides=0.3)
-    share = rng.uniform(0.32, 0.44)
-    lobes = int(rng.choice((2, 3, 4, 5), p=(0.2, 0.42, 0.28, 0.1)))
+    share = rng.uniform(0.3, 0.4)
+    lobes = int(rng.choice((2, 3, 4, 5), p=(0.12, 0.4, 0.34, 0.14)))
     strand = rng.uniform(0.04, 0.1) if rng.random() < 0.75 else rng.uniform(0.14, 0.24)
-    shape = lobed(rng, c.grid, c.radius, lobes, share, rng.uniform(0.45, 0.9), strand)
-    shape = with_area(shape, c.cell + 0.05 * c.radius, share, 0.05 * c.radius)
-    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.15, 0.2, 0.12), 1.0)
+    shape = lobed(rng, c.grid, c.radius, lobes, share, rng.uniform(0.45, 0.95), strand)
+    shape = with_area(shape, c.cell + 0.05 * c.radius, share, 0.03 * c.radius)
+    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.15, 0.2, 0.15), 1.0)
     return shape
 
 
@@ -169,7 +169,7 @@ def _lymphocyte(c: _Canvas) -> Field:
         c.lay(c.scatter(int(rng.integers(20, 50)), (0.025, 0.045), (0.5, 0.9)) * cover(c.cell), stain.violet)
     notch = rng.uniform(0.08, 0.25) if rng.random() < 0.3 else 0.0
     shape = with_area(round_nucleus(rng, c.grid, c.radius, share, notch), c.cell, share, c.radius)
-    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.3, 0.1, 0.09), rng.uniform(0.82, 1.0))
+    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.26, 0.4, 0.11), rng.uniform(0.82, 1.0))
     return shape
 
 
@@ -177,9 +177,9 @@ def _monocyte(c: _Canvas) -> Field:
     rng, stain = c.rng, c.stain
     c.cytoplasm(stain.grey, edge=rng.uniform(0.0, 0.35), grain=0.14, softness=0.05)
     c.lay(c.scatter(int(rng.integers(100, 500)), (0.008, 0.016), (0.1, 0.35)) * cover(c.cell), stain.violet)
-    share = rng.uniform(0.42, 0.56)
+    share = rng.uniform(0.46, 0.6)
     shape = with_area(kidney(rng, c.grid, c.radius, share), c.cell + 0.04 * c.radius, share, 0.25 * c.radius)
-    chromatin = chromatin_of(rng, c.grid, c.radius, shape, 0.14, 0.75, 0.12)
+    chromatin = chromatin_of(rng, c.grid, c.radius, shape, 0.16, 0.8, 0.14)
     fold = np.abs(smooth_noise(rng, c.grid.shape, 0.8 * c.radius))
     c.nucleus(shape, chromatin * (1 + 0.25 * np.exp(-((fold / 0.08) ** 2))), rng.uniform(0.62, 0.8))
     if rng.random() < 0.6:
@@ -198,9 +198,9 @@ def _eosinophil(c: _Canvas) -> Field:
     size = rng.uniform(0.045, 0.062)
     granules = c.pack(size, 0.15, hollow=rng.uniform(0.15, 0.4))
     fill = cover(c.cell + size * c.radius, 0.12 * c.radius)
-    bare = cover(0.9 - smooth_noise(rng, c.grid.shape, 0.5 * c.radius), 0.8)
+    bare = cover(smooth_noise(rng, c.grid.shape, 0.5 * c.radius) - 1.7, 0.9)
     c.lay(granules * fill * bare, stain.orange, hides=0.5)
-    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.2, 0.2, 0.1), rng.uniform(0.8, 0.95))
+    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.2, 0.3, 0.13), rng.uniform(0.68, 0.88))
     few = c.scatter(int(rng.integers(10, 60)), (0.04, 0.055), (0.2, 0.6))
     c.lay(few * fill * cover(shape), stain.orange, hides=0.35)
     return shape
@@ -215,7 +215,7 @@ def _basophil(c: _Canvas) -> Field:
     c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.25, 0.1, 0.08), rng.uniform(0.55, 0.75))
     size = rng.uniform(0.05, 0.085)
     granules = c.scatter(int(rng.uniform(0.5, 1.1) / size**2 * 1.1), (0.6 * size, 1.2 * size), (0.45, 1.0))
-    patchy = cover(0.8 - smooth_noise(rng, c.grid.shape, 0.45 * c.radius), 0.8)
+    patchy = cover(smooth_noise(rng, c.grid.shape, 0.45 * c.radius) - 1.2, 1.2)
     c.lay(granules * cover(c.cell + 0.4 * size * c.radius) * patchy, stain.indigo, hides=0.5)
     return shape
 
@@ -230,9 +230,9 @@ _DRAW: dict[str, Callable[[_Canvas], Field]] = {
 
 # How ragged the border is, and how many flat sides it may have.
 _OUTLINES: dict[str, tuple[float, int]] = {
-    "neutrophil": (0.03, 2),
-    "lymphocyte": (0.025, 2),
+    "neutrophil": (0.03, 1),
+    "lymphocyte": (0.025, 1),
     "monocyte": (0.06, 3),
-    "eosinophil": (0.03, 2),
-    "basophil": (0.035, 2),
+    "eosinophil": (0.03, 1),
+    "basophil": (0.035, 1),
 }

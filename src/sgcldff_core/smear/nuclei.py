@@ -42,21 +42,21 @@ def lobed(
     ndarray
         (H, W) float32, about the distance to the outline.
     """
-    length = 1.5 * (1 - plump)  # half the axis of a lobe, in units of its thickness
-    thickness = radius * math.sqrt(share * math.pi / (lobes * (math.pi + 3.4 * length))) * 1.04
+    length = 1.3 * (1 - plump)  # half the axis of a lobe, in units of its thickness
+    thickness = radius * math.sqrt(share * math.pi / (lobes * (math.pi + 3.6 * length))) * 0.98
     turning = rng.choice((-1.0, 1.0)) * rng.uniform(0.5, 1.25)
     heading = rng.uniform(0, 2 * np.pi)
     centres, headings, sizes = [np.zeros(2)], [heading], [thickness * rng.uniform(0.85, 1.15)]
     for _ in range(lobes - 1):
         heading += turning * rng.uniform(0.6, 1.4) if rng.random() < 0.85 else -turning
         size = thickness * rng.uniform(0.82, 1.15)
-        step = (sizes[-1] + size) * (1 + 0.62 * length) * rng.uniform(0.86, 1.12)
+        step = (sizes[-1] + size) * (1 + 0.3 * length) * rng.uniform(0.9, 1.2)
         centres.append(centres[-1] + step * np.array([math.sin(heading), math.cos(heading)]))
-        headings.append(heading + rng.normal(0, 0.5))
+        headings.append(heading + rng.normal(0, 0.9))
         sizes.append(size)
     places = np.array(centres) - np.mean(centres, axis=0)
     # A long chain is drawn together until it fits into the cell.
-    room = 0.93 * radius - thickness * (1 + 0.4 * length)
+    room = 0.95 * radius - thickness * (1 + 0.2 * length)
     furthest = float(np.hypot(*places.T).max())
     places *= min(1.0, room / max(furthest, 1e-6))
     spare = max(0.0, room - min(furthest, room))
@@ -70,7 +70,7 @@ def lobed(
     for start, end in zip(places, places[1:], strict=False):
         thread = capsule(grid.y, grid.x, start, end, radius * strand * rng.uniform(0.6, 1.5))
         outline = merge(outline, thread, 0.09 * radius)
-    return outline + _ripple(rng, grid, radius, 0.035, 0.012)
+    return outline + _ripple(rng, grid, radius, 0.04, 0.022)
 
 
 def round_nucleus(rng: np.random.Generator, grid: Grid, radius: float, share: float, notch: float) -> Field:
@@ -103,7 +103,7 @@ def round_nucleus(rng: np.random.Generator, grid: Grid, radius: float, share: fl
         reach = own + bite - notch * own
         hole = np.hypot(y - np.float32(reach * math.sin(side)), x - np.float32(reach * math.cos(side))) - bite
         outline = merge(outline, -hole, -0.25 * own)
-    return outline + _ripple(rng, grid, radius, 0.014, 0.006)
+    return outline + _ripple(rng, grid, radius, 0.018, 0.009)
 
 
 def kidney(rng: np.random.Generator, grid: Grid, radius: float, share: float) -> Field:
@@ -153,7 +153,7 @@ def kidney(rng: np.random.Generator, grid: Grid, radius: float, share: float) ->
                 rng.uniform(1.0, 1.3),
             )
             outline = merge(outline, lobe, 0.12 * own)
-    return outline + _ripple(rng, grid, radius, 0.04, 0.01)
+    return outline + _ripple(rng, grid, radius, 0.04, 0.014)
 
 
 def _ripple(rng: np.random.Generator, grid: Grid, radius: float, coarse: float, fine: float) -> Field:
@@ -215,11 +215,15 @@ def chromatin_of(
         (H, W) float32, defined inside and outside of the nucleus.
     """
     clumps = np.tanh(1.2 * smooth_noise(rng, grid.shape, clump * radius))
-    threads = 0.75 - 1.6 * np.abs(smooth_noise(rng, grid.shape, 0.8 * clump * radius))
+    threads = 0.8 - 1.7 * np.abs(smooth_noise(rng, grid.shape, max(1.5, 0.45 * clump * radius)))
     fine = smooth_noise(rng, grid.shape, max(1.2, 0.04 * radius))
-    broad = smooth_noise(rng, grid.shape, 0.6 * radius)
-    texture = (1 - lace) * clumps + lace * threads + 0.4 * fine + 0.5 * broad
-    # Light spots between the clumps, and the denser line along the membrane.
-    spots = np.clip(smooth_noise(rng, grid.shape, max(1.5, 0.09 * radius)) - 1.5, 0, 1)
-    rim = np.exp(-(((outline + np.float32(0.05 * radius)) / np.float32(0.05 * radius)) ** 2))
-    return 1 + np.float32(contrast) * (texture - 1.2 * spots + 0.6 * rim)
+    broad = smooth_noise(rng, grid.shape, 0.7 * radius)
+    # Light gaps wind between the clumps, here and there.
+    winding = smooth_noise(rng, grid.shape, max(2.0, 0.13 * radius))
+    where = np.clip(smooth_noise(rng, grid.shape, max(2.0, 0.12 * radius)), 0, 1.5)
+    gaps = np.exp(-((winding / np.float32(0.3)) ** 2)) * where
+    # The membrane is lined with dense chromatin, unevenly.
+    line = np.float32(max(1.0, 0.045 * radius))
+    rim = np.exp(-(((outline + line) / line) ** 2)) * (1 + 0.4 * clumps)
+    texture = (1 - lace) * clumps + lace * threads + 0.35 * fine + 0.5 * broad - 2.0 * gaps + 0.8 * rim
+    return np.asarray(1 + np.float32(contrast) * texture, np.float32)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage as ndi
 
+from sgcldff_core.smear.outline import Grid
 from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.stain import Stain
 from sgcldff_core.smear.texture import Ripples
@@ -42,6 +43,8 @@ def expose(
     np.negative(density, out=density)
     image = np.exp(density, out=density)
     image *= light
+    if camera.dust:
+        _dust(rng, image, camera.dust, settings.diameter)
     drawn = rng.uniform(*camera.blur) * settings.diameter
     blur = drawn if settings.defocus is None else settings.defocus
     image = _blurred(rng, image, float(blur))
@@ -88,6 +91,20 @@ def _blurred(rng: np.random.Generator, image: NDArray[np.float32], blur: float) 
             plane = _shifted(_shifted(plane, float(dy), 0), float(dx), 1)
         image[..., channel] = plane
     return image
+
+
+def _dust(rng: np.random.Generator, image: NDArray[np.float32], density: float, diameter: float) -> None:
+    """Draw the rings of dust on the optics, which stand at the same place in every field."""
+    height, width = image.shape[:2]
+    for _ in range(rng.poisson(density * height * width / (10 * diameter**2))):
+        radius = diameter * rng.uniform(0.014, 0.035)
+        y, x = rng.random(2) * (height, width)
+        grid = Grid.around(float(y), float(x), 2.5 * radius + 2)
+        y0, x0 = max(grid.y0, 0), max(grid.x0, 0)
+        part = image[y0 : grid.y0 + grid.shape[0], x0 : grid.x0 + grid.shape[1]]
+        distance = np.hypot(grid.y, grid.x)[y0 - grid.y0 :, x0 - grid.x0 :][: part.shape[0], : part.shape[1]]
+        ring = np.exp(-(((distance - radius) / (0.4 * radius)) ** 2)) - 0.5 * np.exp(-((distance / (0.5 * radius)) ** 2))
+        part *= (1 - np.float32(rng.uniform(0.03, 0.14)) * ring)[..., None]
 
 
 def _shifted(plane: NDArray[np.float32], by: float, axis: int) -> NDArray[np.float32]:

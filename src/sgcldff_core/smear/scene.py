@@ -100,15 +100,22 @@ def paint(seed: int, settings: SmearSettings, leukocytes: Sequence[PlacedLeukocy
             labels[there][own] = cell.label
             nucleus[there] |= own & drawn.nucleus[here]
             classes[cell.label] = cell.kind
-    placed, red_discs = red_cells_in(seed, window, settings.diameter, settings.erythrocytes, discs)
+    placed, red_discs = red_cells_in(seed, window, settings.diameter, settings.erythrocytes, discs, habit.overlap)
     red_cells, platelets = [], []
+    amount, rim, clots = np.zeros((3, *shape), np.float32)
     for body in placed:
         near = [d for d in red_discs if d is not body.disc and _close(d, body.disc)]
-        bodies = draw_erythrocyte(stream(seed, RED_CELL, *body.key), body.disc, near, discs, stain, habit)
-        red_cells += _add(bodies, density, free, window, "erythrocyte")
+        drawn_cell = draw_erythrocyte(stream(seed, RED_CELL, *body.key), body.disc, near, discs, stain, habit)
+        red_cells += _add(drawn_cell, amount, rim, free, window, "erythrocyte")
     for body in platelets_in(seed, window, settings.diameter, settings.platelets, [*discs, *red_discs]):
-        bodies = draw_platelet(stream(seed, PLATELET, *body.key), body.disc, stain)
-        platelets += _add(bodies, density, free, window, "platelet")
+        drawn_cell = draw_platelet(stream(seed, PLATELET, *body.key), body.disc)
+        platelets += _add(drawn_cell, clots, clots, free, window, "platelet")
+    for layer, colour in (
+        (amount, stain.erythrocyte),
+        (rim, stain.erythrocyte_rim),
+        (clots, stain.platelet),
+    ):
+        density += (layer * free)[..., None] * colour
     return Painting(density, labels, nucleus, classes, tuple(red_cells), tuple(platelets))
 
 
@@ -130,10 +137,18 @@ def _overlap(grid: Grid, window: Window) -> tuple[tuple[slice, slice], tuple[sli
 
 
 def _add(
-    body: DrawnBody, density: NDArray[np.float32], free: NDArray[np.float32], window: Window, kind: str
+    body: DrawnBody,
+    amount: NDArray[np.float32],
+    rim: NDArray[np.float32],
+    free: NDArray[np.float32],
+    window: Window,
+    kind: str,
 ) -> list[Box]:
     there, here = _overlap(body.grid, window)
-    density[there] += body.density[here] * free[there][..., None]
+    # Cells that lie over each other are squeezed thinner: less than the sum of both.
+    below, above = amount[there], body.amount[here]
+    amount[there] = np.maximum(below, above) + np.float32(0.35) * np.minimum(below, above)
+    rim[there] += body.rim[here]
     inside = body.inside[here] & (free[there] > 0.5)
     if not inside.any():
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,10 @@ class Stain:
         How far the centre of red cells is paler, 0 to 1.
     fringe : float
         Optical density of the light line around red cells, as a share of `erythrocyte`.
+    rim : tuple of float
+        Range of the strength of the dark line around red cells.
+    stacking : float
+        Probability that the red cells of a smear lie in stacks rather than side by side.
     artefacts : float
         Share of red cells with a refractile drying artefact.
     camera : Camera
@@ -82,85 +86,90 @@ class Stain:
     platelet: Vector
     pallor: float
     fringe: float
+    rim: tuple[float, float]
+    stacking: float
     artefacts: float
     camera: Camera
 
 
-_COLOURS = tuple(f.name for f in fields(Stain) if f.name not in ("background", "pallor", "fringe", "artefacts", "camera"))
+_COLOURS = (
+    *("erythrocyte", "erythrocyte_rim", "chromatin", "pink", "blue", "grey", "salmon"),
+    *("violet", "orange", "indigo", "platelet"),
+)
 
 
-def _stain(
-    background: tuple[float, float, float],
-    pallor: float,
-    fringe: float,
-    artefacts: float,
-    camera: Camera,
-    **colours: tuple[float, float, float],
-) -> Stain:
-    # Colours are written as they are seen, since that is how they were measured.
-    light = np.asarray(background, np.float32)
-    density = {name: -np.log(np.asarray(c, np.float32) / light) for name, c in colours.items()}
-    return Stain(light, pallor=pallor, fringe=fringe, artefacts=artefacts, camera=camera, **density)
+def _as_density(seen: Stain) -> Stain:
+    # Colours are written below as they are seen, since that is how they were measured.
+    density = {name: -np.log(getattr(seen, name) / seen.background) for name in _COLOURS}
+    return replace(seen, **density)
+
+
+def _rgb(red: float, green: float, blue: float) -> Vector:
+    return np.array([red, green, blue], np.float32)
 
 
 # The colours are medians of nuclei, cytoplasm, red cells and background of public image sets
 # (Zheng 1 and 2, BCCD, ALL-IDB2), or, for "wright" and "pink", set between them by eye.
-_KNOWN: dict[str, Stain] = {
+_SEEN: dict[str, Stain] = {
     # A fresh Wright-Giemsa smear on a neutral, well corrected camera.
-    "wright": _stain(
-        (240, 234, 236), 0.55, 0.05, 0.03, Camera(vignetting=(0.0, 0.2)),
-        erythrocyte=(206, 156, 160), erythrocyte_rim=(190, 140, 150), chromatin=(84, 42, 128),
-        pink=(216, 178, 200), blue=(150, 172, 216), grey=(178, 176, 204), salmon=(222, 176, 186),
-        violet=(166, 92, 150), orange=(208, 104, 96), indigo=(58, 26, 100), platelet=(142, 96, 158),
+    "wright": Stain(
+        background=_rgb(240, 234, 236), erythrocyte=_rgb(208, 164, 168), erythrocyte_rim=_rgb(190, 140, 150),
+        chromatin=_rgb(84, 42, 128), pink=_rgb(216, 184, 204), blue=_rgb(150, 172, 216), grey=_rgb(178, 176, 204),
+        salmon=_rgb(222, 176, 186), violet=_rgb(166, 92, 150), orange=_rgb(208, 104, 96), indigo=_rgb(58, 26, 100),
+        platelet=_rgb(142, 96, 158), pallor=0.55, fringe=0.08, rim=(0.0, 0.4), stacking=0.15, artefacts=0.02,
+        camera=Camera(vignetting=(0.0, 0.2)),
     ),
     # Eosin prevails: orange red cells, a warm background.
-    "pink": _stain(
-        (246, 228, 214), 0.5, 0.05, 0.03, Camera(vignetting=(0.0, 0.2)),
-        erythrocyte=(222, 148, 124), erythrocyte_rim=(206, 130, 110), chromatin=(98, 38, 110),
-        pink=(228, 170, 172), blue=(158, 160, 190), grey=(186, 166, 184), salmon=(228, 160, 148),
-        violet=(186, 90, 124), orange=(218, 94, 66), indigo=(66, 26, 84), platelet=(160, 100, 140),
+    "pink": Stain(
+        background=_rgb(246, 228, 214), erythrocyte=_rgb(224, 156, 134), erythrocyte_rim=_rgb(206, 130, 110),
+        chromatin=_rgb(98, 38, 110), pink=_rgb(228, 174, 178), blue=_rgb(158, 160, 190), grey=_rgb(186, 166, 184),
+        salmon=_rgb(228, 160, 148), violet=_rgb(186, 90, 124), orange=_rgb(218, 94, 66), indigo=_rgb(66, 26, 84),
+        platelet=_rgb(160, 100, 140), pallor=0.5, fringe=0.08, rim=(0.0, 0.4), stacking=0.15, artefacts=0.02,
+        camera=Camera(vignetting=(0.0, 0.2)),
     ),
     # Zheng 1, first half: rapid stain that lyses red cells to ghosts, yellow saturated background.
-    "rapid": _stain(
-        (268, 262, 154), 0.9, 0.0, 0.0,
-        Camera((0.008, 0.02), 0.5, (0.6, 2.0), (0.0, 0.05), 0.0, (80, 100)),
-        erythrocyte=(246, 228, 132), erythrocyte_rim=(186, 130, 80), chromatin=(108, 18, 80),
-        pink=(196, 136, 106), blue=(150, 138, 114), grey=(184, 152, 120), salmon=(190, 112, 98),
-        violet=(160, 76, 84), orange=(156, 68, 58), indigo=(84, 20, 80), platelet=(160, 110, 84),
+    "rapid": Stain(
+        background=_rgb(266, 260, 154), erythrocyte=_rgb(250, 238, 138), erythrocyte_rim=_rgb(186, 130, 80),
+        chromatin=_rgb(108, 18, 80), pink=_rgb(196, 140, 108), blue=_rgb(160, 140, 114), grey=_rgb(188, 154, 120),
+        salmon=_rgb(190, 116, 98), violet=_rgb(160, 76, 84), orange=_rgb(156, 68, 58), indigo=_rgb(84, 20, 80),
+        platelet=_rgb(160, 120, 88), pallor=0.9, fringe=0.0, rim=(0.2, 0.7), stacking=0.0, artefacts=0.0,
+        camera=Camera((0.008, 0.02), 0.7, (0.6, 2.0), (0.0, 0.05), 0.0, (80, 100)),
     ),
     # Zheng 1, second half: the same microscope overexposed to white.
-    "bleached": _stain(
-        (285, 282, 284), 0.9, 0.0, 0.0,
-        Camera((0.008, 0.02), 0.5, (0.6, 2.0), (0.0, 0.0), 0.0, (80, 100)),
-        erythrocyte=(280, 268, 272), erythrocyte_rim=(250, 214, 226), chromatin=(86, 12, 118),
-        pink=(206, 142, 174), blue=(172, 122, 198), grey=(186, 138, 184), salmon=(192, 108, 146),
-        violet=(146, 70, 128), orange=(160, 60, 90), indigo=(78, 24, 112), platelet=(180, 120, 170),
+    "bleached": Stain(
+        background=_rgb(285, 282, 284), erythrocyte=_rgb(284, 278, 280), erythrocyte_rim=_rgb(250, 214, 226),
+        chromatin=_rgb(86, 12, 118), pink=_rgb(206, 146, 178), blue=_rgb(176, 124, 198), grey=_rgb(186, 138, 184),
+        salmon=_rgb(192, 112, 148), violet=_rgb(146, 70, 128), orange=_rgb(160, 60, 90), indigo=_rgb(78, 24, 112),
+        platelet=_rgb(180, 120, 170), pallor=0.9, fringe=0.0, rim=(0.1, 0.6), stacking=0.0, artefacts=0.0,
+        camera=Camera((0.008, 0.02), 0.7, (0.6, 2.0), (0.0, 0.0), 0.0, (80, 100)),
     ),
     # Zheng 2: crisp images of a slide scanner, cream background, many red cells.
-    "crowded": _stain(
-        (253, 228, 202), 0.45, 0.02, 0.0,
-        Camera((0.002, 0.006), 0.35, (0.6, 1.6), (0.0, 0.02), 0.0, (85, 98)),
-        erythrocyte=(203, 140, 148), erythrocyte_rim=(186, 124, 140), chromatin=(74, 30, 128),
-        pink=(222, 172, 180), blue=(184, 176, 196), grey=(196, 178, 188), salmon=(214, 160, 176),
-        violet=(150, 66, 126), orange=(176, 84, 116), indigo=(50, 22, 96), platelet=(110, 66, 136),
+    "crowded": Stain(
+        background=_rgb(251, 225, 200), erythrocyte=_rgb(206, 148, 152), erythrocyte_rim=_rgb(186, 130, 142),
+        chromatin=_rgb(74, 30, 128), pink=_rgb(222, 176, 182), blue=_rgb(186, 178, 198), grey=_rgb(196, 178, 190),
+        salmon=_rgb(214, 164, 178), violet=_rgb(150, 66, 126), orange=_rgb(176, 84, 116), indigo=_rgb(50, 22, 96),
+        platelet=_rgb(110, 66, 136), pallor=0.4, fringe=0.02, rim=(0.0, 0.35), stacking=0.15, artefacts=0.0,
+        camera=Camera((0.002, 0.006), 0.35, (0.6, 1.6), (0.0, 0.02), 0.0, (65, 92)),
     ),
     # BCCD: pale, bluish nuclei brighter in blue than the background, soft analogue-like video.
-    "pale": _stain(
-        (198, 202, 195), 0.5, 0.12, 0.12,
-        Camera((0.006, 0.014), 0.6, (1.2, 1.8), (0.0, 0.08), 1.2, (60, 85)),
-        erythrocyte=(184, 142, 134), erythrocyte_rim=(170, 128, 132), chromatin=(128, 88, 208),
-        pink=(190, 170, 194), blue=(142, 154, 196), grey=(172, 180, 198), salmon=(190, 160, 176),
-        violet=(170, 122, 182), orange=(182, 108, 136), indigo=(96, 70, 170), platelet=(136, 120, 200),
+    "pale": Stain(
+        background=_rgb(198, 202, 195), erythrocyte=_rgb(184, 150, 143), erythrocyte_rim=_rgb(168, 132, 138),
+        chromatin=_rgb(132, 92, 210), pink=_rgb(186, 168, 194), blue=_rgb(142, 152, 196), grey=_rgb(170, 178, 198),
+        salmon=_rgb(186, 156, 176), violet=_rgb(162, 120, 186), orange=_rgb(184, 114, 146), indigo=_rgb(96, 70, 170),
+        platelet=_rgb(136, 120, 200), pallor=0.6, fringe=0.14, rim=(0.0, 0.3), stacking=0.5, artefacts=0.12,
+        camera=Camera((0.007, 0.018), 0.6, (1.2, 1.8), (0.0, 0.08), 1.2, (60, 85)),
     ),
     # ALL-IDB2: dim light, olive background.
-    "dim": _stain(
-        (160, 158, 148), 0.3, 0.04, 0.02,
-        Camera((0.005, 0.012), 0.3, (2.0, 2.6), (0.0, 0.1), 0.0, (75, 90)),
-        erythrocyte=(142, 112, 106), erythrocyte_rim=(124, 96, 96), chromatin=(78, 28, 104),
-        pink=(154, 128, 140), blue=(112, 116, 146), grey=(122, 118, 138), salmon=(152, 116, 118),
-        violet=(126, 60, 92), orange=(146, 72, 66), indigo=(52, 18, 70), platelet=(110, 70, 108),
+    "dim": Stain(
+        background=_rgb(162, 159, 148), erythrocyte=_rgb(144, 120, 112), erythrocyte_rim=_rgb(126, 100, 98),
+        chromatin=_rgb(78, 28, 104), pink=_rgb(154, 128, 142), blue=_rgb(116, 118, 146), grey=_rgb(124, 120, 140),
+        salmon=_rgb(152, 116, 120), violet=_rgb(132, 60, 98), orange=_rgb(146, 72, 72), indigo=_rgb(52, 18, 70),
+        platelet=_rgb(110, 70, 108), pallor=0.35, fringe=0.1, rim=(0.0, 0.3), stacking=0.2, artefacts=0.03,
+        camera=Camera((0.006, 0.014), 0.3, (2.0, 2.6), (0.0, 0.1), 0.0, (75, 90)),
     ),
 }  # fmt: skip
+
+_KNOWN = {name: _as_density(seen) for name, seen in _SEEN.items()}
 
 STAINS: tuple[str, ...] = tuple(_KNOWN)
 """Names of the stains and cameras that are known."""
