@@ -1,0 +1,151 @@
+"""The table of cells, one row each, and the differential count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from skimage.measure import regionprops_table
+
+from sgcldff_core.errors import ConfigError
+
+__all__ = ["ALL_IMAGES", "cell_columns", "cell_table", "differential"]
+
+ALL_IMAGES = "(all)"
+"""What stands for an image's name in the rows of a differential count that are about all images."""
+
+_SHAPE = {
+    "label": "label",
+    "centroid-0": "centroid_y",
+    "centroid-1": "centroid_x",
+    "bbox-0": "bbox_y0",
+    "bbox-1": "bbox_x0",
+    "bbox-2": "bbox_y1",
+    "bbox-3": "bbox_x1",
+    "area": "area_px",
+    "equivalent_diameter_area": "equivalent_diameter_px",
+    "eccentricity": "eccentricity",
+    "solidity": "solidity",
+}
+
+
+def cell_columns(classes: Sequence[str]) -> list[str]:
+    """Return the names of the table's columns, in order.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Of the model, in the order of its logits.
+    """
+    measured = [name for name in _SHAPE.values() if name != "label"]
+    return [
+        *("image", "label", "class", "confidence"),
+        *(f"prob_{name}" for name in classes),
+        *measured,
+        *("nucleus_area_px", "nc_ratio", "mean_saliency", "saliency_consistency", "needs_review", "review_reason"),
+    ]
+
+
+def cell_table(
+    image: str,
+    labels: NDArray[np.int32],
+    nucleus: NDArray[np.bool_],
+    saliency: NDArray[np.float32],
+    classes: Sequence[str],
+    probabilities: NDArray[np.float32],
+    consistency: NDArray[np.float32],
+    review_reasons: Sequence[str],
+) -> pd.DataFrame:
+    """Measure every cell of an image.
+
+    Parameters
+    ----------
+    image : str
+        Name of the image, the first column.
+    labels : ndarray
+        (H, W) int32 instance labels, 0 background.
+    nucleus : ndarray
+        (H, W) bool.
+    saliency : ndarray
+        (H, W) float32 in [0, 1].
+    classes : sequence of str
+        Of the model.
+    probabilities : ndarray
+        (N, classes) float32, rows in ascending order of label.
+    consistency : ndarray
+        (N,) float32 in [0, 1], likewise.
+    review_reasons : sequence of str
+        Likewise; empty where nobody needs to look.
+
+    Returns
+    -------
+    DataFrame
+        One row a cell, in ascending order of label, with `cell_columns`. Pixels count from 0;
+        boxes are half open; ``nc_ratio`` is the nucleus's share of the cell's area, 0 to 1.
+
+    Raises
+    ------
+    ConfigError
+        If shapes or lengths do not fit each other.
+    """
+    if not labels.shape == nucleus.shape == saliency.shape:
+        raise ConfigError(f"labels {labels.shape}, nucleus {nucleus.shape}, saliency {saliency.shape} differ in shape")
+    shape = regionprops_table(labels, properties=[name.split("-")[0] for name in _SHAPE if name[-1] not in "123"])
+    table = pd.DataFrame({name: shape[source] for source, name in _SHAPE.items()})
+    if probabilities.shape != (len(table), len(classes)) or not len(table) == len(consistency) == len(review_reasons):
+        raise ConfigError(
+            f"{len(table)} cells and {len(classes)} classes, but probabilities of shape {probabilities.shape}, "
+            f"{len(consistency)} consistencies and {len(review_reasons)} reasons"
+        )
+    own = table["label"].to_numpy()
+    flat, size = labels.ravel(), int(own.max(initial=0)) + 1
+    area = table["area_px"].to_numpy(float)
+    best = probabilities.argmax(1) if len(table) else np.zeros(0, np.intp)
+    table["area_px"] = area.astype(np.int64)
+    table["image"] = image
+    table["class"] = np.array(classes, object)[best]
+    table["confidence"] = probabilities.max(1) if len(table) else np.zeros(0, np.float32)
+    for index, name in enumerate(classes):
+        table[f"prob_{name}"] = probabilities[:, index]
+    table["nucleus_area_px"] = np.bincount(flat[nucleus.ravel()], minlength=size)[own].astype(np.int64)
+    table["nc_ratio"] = table["nucleus_area_px"] / area
+    table["mean_saliency"] = (np.bincount(flat, saliency.ravel(), size)[own] / area).astype(np.float32)
+    table["saliency_consistency"] = consistency
+    table["needs_review"] = [bool(reason) for reason in review_reasons]
+    table["review_reason"] = np.array(review_reasons, object)
+    return table[cell_columns(classes)]
+
+
+def differential(cells: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Count the cells of each class, for each image and for all together.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        With the columns ``image`` and ``class``, as from `cell_table`.
+    classes : sequence of str
+        All classes, so that one that was not found is listed with 0.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``image``, ``class``, ``count``, ``percent`` (of the image's cells); images in the
+        order of `cells`, classes in the order given, at last the rows of `ALL_IMAGES`. The
+        percentage of nothing is missing (NaN), not 0.
+
+    Raises
+    ------
+    ConfigError
+        If `cells` holds a class that is not in `classes`.
+    """
+    unknown = sorted(set(cells["class"]) - set(classes))
+    if unknown:
+        raise ConfigError(f"cells of class {', '.join(unknown)}, which is not among {', '.join(classes)}")
+    images = list(dict.fromkeys(cells["image"]))
+    counts = pd.crosstab(cells["image"], cells["class"]).reindex(index=images, columns=list(classes), fill_value=0)
+    counts.loc[ALL_IMAGES] = counts.sum()
+    rows = counts.rename_axis("image").stack().rename("count").reset_index().rename(columns={"level_1": "class"})
+    total = rows.groupby("image")["count"].transform("sum")
+    return rows.assign(percent=100 * rows["count"] / total.where(total > 0))

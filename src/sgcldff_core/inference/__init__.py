@@ -1,0 +1,7 @@
+"""From an image to its cells: scale, tiles, forward pass, separation, names."""
+
+from __future__ import annotations
+
+from sgcldff_core.inference.prediction import Prediction, predict_image
+
+__all__ = ["Prediction", "predict_image"]
