@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,10 @@ from sgcldff_core.errors import ConfigError
 from sgcldff_core.losses.classification import CentreLoss, ClassLoss
 from sgcldff_core.losses.saliency import alignment_loss, background_suppression, cam_alignment
 from sgcldff_core.losses.segmentation import box_supervision, distance_loss, mask_loss
-from sgcldff_core.losses.targets import Targets
-from sgcldff_core.model.network import NetworkOutput
+
+if TYPE_CHECKING:
+    from sgcldff_core.losses.targets import Targets
+    from sgcldff_core.model.network import NetworkOutput
 
 __all__ = ["LossConfig", "MultiTaskLoss"]
 

@@ -258,7 +258,7 @@ def _fill(network: SgcldffNetwork, tensors: Mapping[str, Tensor], file: Path) ->
     surplus = sorted(set(tensors) - set(expected))
     if missing or surplus:
         raise CorruptModelError(
-            f"{file}: does not fit its description; missing {missing[:3] or 'none'}, not expected {surplus[:3] or 'none'}"
+            f"{file}: does not fit its description; lacks {missing[:3] or 'none'}, has unexpected {surplus[:3] or 'none'}"
         )
     for name, tensor in expected.items():
         if tensors[name].shape != tensor.shape:

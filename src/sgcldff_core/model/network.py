@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from sgcldff_core.model.backbone import LEVEL_CHANNELS, STEM_CHANNELS, HybridBackbone, imagenet_state
-from sgcldff_core.model.config import ModelConfig
 from sgcldff_core.model.fusion import CrossLayerFusion, SaliencyGate, TopDownDecoder
 from sgcldff_core.model.heads import ClassificationHead, SegmentationHead
+
+if TYPE_CHECKING:
+    from sgcldff_core.model.config import ModelConfig
 
 __all__ = ["FUSED_STRIDE", "STRIDE", "NetworkOutput", "SgcldffNetwork", "build_network"]
 

@@ -1,0 +1,86 @@
+"""Which samples are learned from and which are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from sgcldff_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sgcldff_core.sample import Sample
+
+__all__ = ["split_samples", "without_copies"]
+
+
+def without_copies(samples: Sequence[Sample]) -> list[Sample]:
+    """Drop samples without masks that show cells of which another sample has the masks.
+
+    The crops that are published beside fields are such copies: their classes came to the cells of
+    the field when that was read.
+    """
+    masked = {s.group for s in samples if s.labels is not None}
+    return [s for s in samples if s.labels is not None or s.boxes is not None or s.group not in masked]
+
+
+def split_samples(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Hold out whole groups, alike in source and class.
+
+    A source that names its own validation split keeps it; its test split is never touched. Of the
+    others about `share` of the groups is held out, at least one.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        All that there is.
+    share : float
+        Share to hold out, between 0 and 1.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    training, validation : list of Sample
+        In the order of `samples`; no group is in both.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than two groups, so that nothing can be held out.
+    """
+    usable = [s for s in samples if s.split != "test"]
+    published = {s.source for s in usable if s.split == "val"}
+    held = {s.group for s in usable if s.split == "val"}
+    rest = [s for s in usable if s.source not in published]
+    if len({s.group for s in usable}) < 2:
+        raise ConfigError("there are fewer than two images that may be learned from; one is needed to validate on")
+    groups = sorted({s.group for s in rest} - held)
+    if groups and not (held and len(groups) < 2):
+        held |= _draw(rest, groups, share, seed)
+    training = [s for s in usable if s.group not in held]
+    return training, [s for s in usable if s.group in held]
+
+
+def _draw(samples: Sequence[Sample], groups: Sequence[str], share: float, seed: int) -> set[str]:
+    stratum = {s.group: f"{s.source}/{_class_of(s)}" for s in samples}
+    strata = np.array([stratum[g] for g in groups])
+    folds = min(max(2, round(1 / share)), len(groups))
+    # A stratum with fewer groups than folds cannot be in every fold: those join one common stratum.
+    names, counts = np.unique(strata, return_counts=True)
+    rare = np.isin(strata, names[counts < folds])
+    strata = np.where(rare, "rare", strata)
+    if rare.sum() < folds:
+        strata = np.where(rare, names[counts.argmax()], strata)
+    if len(groups) < 2 * folds:
+        strata = np.full(len(groups), "all")
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    _, chosen = next(splitter.split(strata, strata, groups=list(groups)))
+    return {groups[i] for i in chosen}
+
+
+def _class_of(sample: Sample) -> str:
+    classes = sorted(set((sample.classes or {}).values()))
+    return classes[0] if classes else sample.image_class or "unknown"

@@ -1,0 +1,59 @@
+"""One forward pass of training, as a module: what runs on every process alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sgcldff_core.model import FUSED_STRIDE, NetworkOutput, SgcldffNetwork
+
+if TYPE_CHECKING:
+    from sgcldff_core.losses import MultiTaskLoss, Targets
+
+__all__ = ["TrainingStep", "pooling_nuclei"]
+
+
+class TrainingStep(nn.Module):
+    """Network and loss in one, so that a distributed wrapper sees a single forward.
+
+    Parameters
+    ----------
+    network : SgcldffNetwork
+        What is trained.
+    loss : MultiTaskLoss
+        How it is judged.
+    """
+
+    def __init__(self, network: SgcldffNetwork, loss: MultiTaskLoss) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+
+    def forward(
+        self, image: Tensor, prior: Tensor, targets: Targets, saliency: float
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the loss and its parts; see `MultiTaskLoss.forward`."""
+        output = self.network(image, prior)
+        nuclei = _mixed_nuclei(output, targets)
+        logits, features = self.network.classify(output.fused, targets.pool_cell, nuclei, targets.image_of_cell)
+        total, parts = self.loss(output, logits, features, prior, targets, saliency=saliency)
+        return total, parts
+
+
+def pooling_nuclei(output: NetworkOutput, cells: Tensor, image_of_cell: Tensor) -> Tensor:
+    """Return the network's own nuclei within cells, (N, h, w) at the fused map's size, detached."""
+    nucleus = F.avg_pool2d(output.nucleus.detach().sigmoid(), FUSED_STRIDE)
+    return nucleus[image_of_cell, 0] * cells
+
+
+def _mixed_nuclei(output: NetworkOutput, targets: Targets) -> Tensor:
+    # Half of the images pool by the annotated nucleus, half by the network's own, which is all that
+    # there is at inference; where none is annotated there is no choice.
+    own = pooling_nuclei(output, targets.pool_cell, targets.image_of_cell)
+    annotated = targets.pool_nucleus.flatten(1).sum(1) > 0
+    use_annotated = annotated & (targets.image_of_cell % 2 == 0)
+    return torch.where(use_annotated[:, None, None], targets.pool_nucleus, own)

@@ -1,0 +1,160 @@
+"""How good a network is on held-out images while it trains: quick figures at the canonical scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import f1_score
+
+from sgcldff_core.losses import UNKNOWN
+from sgcldff_core.model import STRIDE, SgcldffNetwork
+from sgcldff_core.training.prepared import MARGIN, PreparedSample
+from sgcldff_core.training.step import pooling_nuclei
+from sgcldff_core.training.targets import collate, make_targets
+from sgcldff_core.training.views import Placement, View, render_view
+
+__all__ = ["ValidationFigures", "fit_temperature", "validate"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValidationFigures:
+    """Figures on held-out images.
+
+    Attributes
+    ----------
+    iou : dict of str to float
+        Mean over images of the leukocyte mask's IoU, for each source.
+    nucleus_iou : float
+        Mean over images that have a nucleus mask; NaN without any.
+    accuracy, macro_f1 : float
+        Of the class over cells pooled by their annotated mask; NaN without classes.
+    logits : ndarray
+        (N, classes) of those cells.
+    classes : ndarray
+        (N,) their classes.
+    """
+
+    iou: dict[str, float]
+    nucleus_iou: float
+    accuracy: float
+    macro_f1: float
+    logits: NDArray[np.float32]
+    classes: NDArray[np.int64]
+
+    @property
+    def score(self) -> float:
+        """What the best weights are chosen by: mean of IoU over sources, accuracy and macro-F1."""
+        parts = [np.mean(list(self.iou.values())) if self.iou else np.nan, self.accuracy, self.macro_f1]
+        return float(np.nanmean(parts)) if not np.isnan(parts).all() else 0.0
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the figures by name, for logs."""
+        named = {f"iou_{source}": value for source, value in self.iou.items()}
+        rest = {"nucleus_iou": self.nucleus_iou, "accuracy": self.accuracy, "macro_f1": self.macro_f1}
+        return {k: float(v) for k, v in (named | rest | {"score": self.score}).items()}
+
+
+@torch.inference_mode()
+def validate(
+    network: SgcldffNetwork, samples: Sequence[PreparedSample], canonical_diameter: float
+) -> ValidationFigures:
+    """Run a network over held-out samples, each as a whole.
+
+    Parameters
+    ----------
+    network : SgcldffNetwork
+        Left in the mode in which it came.
+    samples : sequence of PreparedSample
+        Held out.
+    canonical_diameter : float
+        Of the model, in px.
+
+    Returns
+    -------
+    ValidationFigures
+        Of all samples.
+    """
+    mode = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    ious: dict[str, list[float]] = {}
+    nuclei: list[float] = []
+    logits, classes = [], []
+    for sample in samples:
+        view = whole_view(sample)
+        image, prior = collate([view])
+        targets = make_targets([view], [1.0] * 64, canonical_diameter).to(device)
+        output = network(image.to(device), prior.to(device))
+        known = targets.cell_weight > 0
+        if sample.labels is not None:
+            ious.setdefault(sample.source, []).append(_iou(output.cell, targets.cell, known))
+        if sample.nucleus is not None and bool(sample.nucleus.any()):
+            nuclei.append(_iou(output.nucleus, targets.nucleus, known))
+        named = targets.class_of_cell != UNKNOWN
+        if named.any():
+            own = pooling_nuclei(output, targets.pool_cell, targets.image_of_cell)
+            cell_logits, _ = network.classify(output.fused, targets.pool_cell, own, targets.image_of_cell)
+            logits.append(cell_logits[named].cpu().numpy())
+            classes.append(targets.class_of_cell[named].cpu().numpy())
+    network.train(mode)
+    all_logits = np.concatenate(logits) if logits else np.zeros((0, 1), np.float32)
+    all_classes = np.concatenate(classes) if classes else np.zeros(0, np.int64)
+    guess = all_logits.argmax(1)
+    return ValidationFigures(
+        iou={source: float(np.mean(values)) for source, values in sorted(ious.items())},
+        nucleus_iou=float(np.mean(nuclei)) if nuclei else float("nan"),
+        accuracy=float((guess == all_classes).mean()) if len(guess) else float("nan"),
+        macro_f1=float(f1_score(all_classes, guess, labels=np.unique(all_classes), average="macro", zero_division=0))
+        if len(guess)
+        else float("nan"),
+        logits=all_logits,
+        classes=all_classes,
+    )
+
+
+def whole_view(sample: PreparedSample) -> View:
+    """Show a prepared image as a whole at the canonical scale, in a square view."""
+    height, width = sample.image.shape[:2]
+    size = int(np.ceil(max(height, width) / MARGIN / STRIDE)) * STRIDE
+    return render_view(sample, Placement((height / 2, width / 2), 1 / MARGIN, 0.0, False), size)
+
+
+def fit_temperature(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> float:
+    """Return the divisor of the logits that makes held-out cells most likely.
+
+    Parameters
+    ----------
+    logits : ndarray
+        (N, classes).
+    classes : ndarray
+        (N,).
+
+    Returns
+    -------
+    float
+        Between 0.25 and 8; 1 where there are fewer than ten cells, too few to fit anything.
+
+    References
+    ----------
+    Guo et al., On calibration of modern neural networks, ICML 2017.
+    """
+    if len(classes) < 10:
+        return 1.0
+    x, y = torch.from_numpy(logits).double(), torch.from_numpy(classes)
+
+    def unlikelihood(log_temperature: float) -> float:
+        return float(torch.nn.functional.cross_entropy(x / np.exp(log_temperature), y))
+
+    best = minimize_scalar(unlikelihood, bounds=(np.log(0.25), np.log(8)), method="bounded")
+    return float(np.exp(best.x))
+
+
+def _iou(logits: torch.Tensor, target: torch.Tensor, known: torch.Tensor) -> float:
+    guess, truth = (logits > 0) & known, (target > 0.5) & known
+    union = (guess | truth).sum().item()
+    return (guess & truth).sum().item() / union if union else 1.0
