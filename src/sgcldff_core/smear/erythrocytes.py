@@ -128,6 +128,9 @@ def draw_erythrocyte(
     line = max(0.9, 0.035 * radius)
     rim = np.exp(-(((outline + np.float32(1.3 * line)) / np.float32(line)) ** 2)) * np.float32(rng.uniform(*stain.rim))
     fringe = np.exp(-(((outline - np.float32(1.6 * line)) / np.float32(1.8 * line)) ** 2)) * np.float32(stain.fringe)
+    # Line and fringe are broken where the edge is out of focus.
+    broken = np.clip(0.7 + 0.5 * smooth_noise(rng, grid.shape, 0.9 * radius), 0, 1.3)
+    rim, fringe = rim * broken, fringe * broken * np.float32(rng.uniform(0.2, 1.2))
     return DrawnBody(grid, body * (1 - rim), rim - fringe, outline < 0)
 
 
@@ -161,19 +164,19 @@ def draw_platelet(rng: np.random.Generator, disc: Disc) -> DrawnBody:
     """
     radius = disc.radius
     grid = Grid.around(disc.y, disc.x, 2.2 * radius + 3)
-    outline = blob(rng, grid.y, grid.x, radius, 0.16, 1 + abs(rng.normal(0, 0.3)))
+    outline = blob(rng, grid.y, grid.x, radius, 0.1, 1 + abs(rng.normal(0, 0.3)))
     if radius > 4:
-        outline = outline + smooth_noise(rng, grid.shape, 0.5 * radius) * np.float32(0.12 * radius)
-    count = int(rng.integers(6, 22))
-    y, x = rng.normal(0, 0.38 * radius, (2, count))
+        outline = outline + smooth_noise(rng, grid.shape, 0.5 * radius) * np.float32(0.09 * radius)
+    count = int(rng.integers(10, 30))
+    y, x = rng.normal(0, 0.42 * radius, (2, count))
     granules = splat(
         grid.shape,
         y - grid.y[0, 0] + 0.5,
         x - grid.x[0, 0] + 0.5,
-        radius * rng.uniform(0.12, 0.25, count),
+        radius * rng.uniform(0.08, 0.22, count),
         rng.uniform(0.3, 0.7, count),
     )
     middle = cover(outline + np.float32(0.45 * radius), 0.9 * radius)
-    body = cover(outline, max(1.5, 0.35 * radius)) * (0.3 + 0.4 * middle + granules)
+    body = cover(outline, max(1.5, 0.35 * radius)) * (0.35 + 0.35 * middle + granules)
     body = body * np.float32(rng.uniform(0.5, 1.05))
     return DrawnBody(grid, body, np.zeros_like(body), outline < 0)

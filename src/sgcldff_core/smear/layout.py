@@ -15,7 +15,16 @@ from sgcldff_core.smear.outline import Disc
 from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.texture import Ripples, stream
 
-__all__ = ["LEUKOCYTE", "PLATELET", "RED_CELL", "PlacedBody", "PlacedLeukocyte", "Window", "leukocytes_of", "platelets_in"]
+__all__ = [
+    "LEUKOCYTE",
+    "PLATELET",
+    "RED_CELL",
+    "PlacedBody",
+    "PlacedLeukocyte",
+    "Window",
+    "leukocytes_of",
+    "platelets_in",
+]
 __all__ += ["red_cells_in"]
 
 # First keys of the random streams, one for each kind of structure.
@@ -161,7 +170,7 @@ def red_cells_in(
     rng = stream(seed, _PLACE, RED_CELL)
     typical = _RED_CELL_DIAMETER * diameter / 2 * float(np.clip(rng.normal(1, 0.06), 0.85, 1.15))
     variation = float(rng.uniform(0.03, 0.09))
-    clumping = float(rng.uniform(0.0, 1.0))
+    clumping = float(rng.uniform(0.1, 1.3))
     # A thin smear is a lattice with holes, since even there the cells lie in groups.
     dense = max(coverage, 0.45)
     pitch = typical * math.sqrt(2 * math.pi / (math.sqrt(3) * dense))
@@ -172,7 +181,9 @@ def red_cells_in(
     # Pushes travel two neighbours far at most, so this margin makes windows agree.
     margin = 9 * typical + 2.5 * pitch
     row_pitch = 0.866 * pitch
-    rows = range(math.floor((window.y0 - margin) / row_pitch), math.ceil((window.y0 + window.height + margin) / row_pitch))
+    rows = range(
+        math.floor((window.y0 - margin) / row_pitch), math.ceil((window.y0 + window.height + margin) / row_pitch)
+    )
     columns = range(math.floor((window.x0 - margin) / pitch), math.ceil((window.x0 + window.width + margin) / pitch))
     keys = [(row, column) for row in rows for column in columns]
     draws = np.array([stream(seed, _PLACE, RED_CELL, *key).standard_normal(4) for key in keys])
@@ -193,7 +204,9 @@ def _quantile(share: float) -> float:
     return math.inf if share >= 1 else math.log(share / (1 - share)) / 1.702
 
 
-def _pushed_apart(place: NDArray[np.float64], radii: NDArray[np.float64], leukocytes: Sequence[Disc], reach: float) -> NDArray[np.float64]:
+def _pushed_apart(
+    place: NDArray[np.float64], radii: NDArray[np.float64], leukocytes: Sequence[Disc], reach: float
+) -> NDArray[np.float64]:
     place = place.copy()
     for _ in range(2):
         pairs = cKDTree(place).query_pairs(2 * radii.max(initial=0.0), output_type="ndarray") if len(place) else []
@@ -213,7 +226,9 @@ def _pushed_apart(place: NDArray[np.float64], radii: NDArray[np.float64], leukoc
     return place
 
 
-def platelets_in(seed: int, window: Window, diameter: float, density: float, others: Sequence[Disc]) -> list[PlacedBody]:
+def platelets_in(
+    seed: int, window: Window, diameter: float, density: float, others: Sequence[Disc]
+) -> list[PlacedBody]:
     """Place the platelets of a window, most of them between the other cells.
 
     Parameters
@@ -241,7 +256,7 @@ def platelets_in(seed: int, window: Window, diameter: float, density: float, oth
             rng = stream(seed, _PLACE, PLATELET, row, column)
             for index in range(rng.poisson(density)):
                 y, x = (np.array([row, column]) + rng.random(2)) * diameter
-                radius = diameter * float(np.clip(rng.lognormal(-2.75, 0.25), 0.035, 0.14))
+                radius = diameter * float(np.clip(rng.lognormal(-2.75, 0.3), 0.03, 0.15))
                 alone = rng.random() < 0.75
                 disc = Disc(float(y), float(x), radius)
                 if tree is not None and alone:

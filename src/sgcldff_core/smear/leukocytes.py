@@ -69,6 +69,7 @@ class _Canvas:
 
     def cytoplasm(self, colour: NDArray[np.float32], edge: float, grain: float, softness: float) -> None:
         """Fill the cell; `edge` is how much denser it is along its border."""
+        edge += float(self.rng.uniform(*self.stain.edge))
         rng, radius, shape = self.rng, self.radius, self.grid.shape
         cloud = smooth_noise(rng, shape, 0.55 * radius) * np.float32(0.16)
         dust = smooth_noise(rng, shape, max(1.1, 0.045 * radius)) * np.float32(grain)
@@ -97,7 +98,7 @@ class _Canvas:
     def pack(self, radius: float, spread: float, hollow: float) -> Field:
         """Fill the cell's box with granules that lie side by side."""
         rng, (height, width) = self.rng, self.grid.shape
-        pitch = max(1.5, 1.75 * radius * self.radius)
+        pitch = max(1.5, rng.uniform(1.7, 2.3) * radius * self.radius)
         rows = np.arange(-1, height / (0.87 * pitch) + 1)
         columns = np.arange(-1, width / pitch + 1)
         y, x = np.meshgrid(rows * 0.87 * pitch, columns * pitch, indexing="ij")
@@ -152,7 +153,7 @@ def _neutrophil(c: _Canvas) -> Field:
     granules = c.scatter(int(rng.integers(250, 900)), (0.010, 0.024), (0.1, rng.uniform(0.3, 0.9)))
     c.lay(granules * cover(c.cell + 0.03 * c.radius), stain.violet, hides=0.3)
     share = rng.uniform(0.3, 0.4)
-    lobes = int(rng.choice((2, 3, 4, 5), p=(0.12, 0.4, 0.34, 0.14)))
+    lobes = int(rng.choice((2, 3, 4, 5), p=(0.1, 0.4, 0.35, 0.15)))
     strand = rng.uniform(0.04, 0.1) if rng.random() < 0.75 else rng.uniform(0.14, 0.24)
     shape = lobed(rng, c.grid, c.radius, lobes, share, rng.uniform(0.45, 0.95), strand)
     shape = with_area(shape, c.cell + 0.05 * c.radius, share, 0.03 * c.radius)
@@ -195,11 +196,11 @@ def _eosinophil(c: _Canvas) -> Field:
     lobes = 2 if rng.random() < 0.8 else 3
     shape = lobed(rng, c.grid, c.radius, lobes, share, rng.uniform(0.6, 0.9), rng.uniform(0.05, 0.12))
     shape = with_area(shape, c.cell + 0.05 * c.radius, share, 0.05 * c.radius)
-    size = rng.uniform(0.045, 0.062)
-    granules = c.pack(size, 0.15, hollow=rng.uniform(0.15, 0.4))
+    size = rng.uniform(0.045, 0.066)
+    granules = c.pack(size, 0.22, hollow=rng.uniform(0.2, 0.5)) * np.float32(rng.uniform(0.7, 1.0))
     fill = cover(c.cell + size * c.radius, 0.12 * c.radius)
     bare = cover(smooth_noise(rng, c.grid.shape, 0.5 * c.radius) - 1.7, 0.9)
-    c.lay(granules * fill * bare, stain.orange, hides=0.5)
+    c.lay(granules * fill * bare, stain.orange, hides=0.3)
     c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.2, 0.3, 0.13), rng.uniform(0.68, 0.88))
     few = c.scatter(int(rng.integers(10, 60)), (0.04, 0.055), (0.2, 0.6))
     c.lay(few * fill * cover(shape), stain.orange, hides=0.35)
@@ -213,10 +214,14 @@ def _basophil(c: _Canvas) -> Field:
     shape = lobed(rng, c.grid, c.radius, int(rng.integers(2, 4)), share, rng.uniform(0.4, 0.8), rng.uniform(0.15, 0.3))
     shape = with_area(shape, c.cell + 0.06 * c.radius, share, 0.12 * c.radius)
     c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.25, 0.1, 0.08), rng.uniform(0.55, 0.75))
-    size = rng.uniform(0.05, 0.085)
-    granules = c.scatter(int(rng.uniform(0.5, 1.1) / size**2 * 1.1), (0.6 * size, 1.2 * size), (0.45, 1.0))
-    patchy = cover(smooth_noise(rng, c.grid.shape, 0.45 * c.radius) - 1.2, 1.2)
-    c.lay(granules * cover(c.cell + 0.4 * size * c.radius) * patchy, stain.indigo, hides=0.5)
+    size = rng.uniform(0.035, 0.06)
+    coarse = c.scatter(int(rng.uniform(0.4, 1.1) / size**2), (0.6 * size, 1.25 * size), (0.35, 1.0))
+    fine = c.scatter(int(rng.uniform(0.5, 1.5) / size**2), (0.3 * size, 0.6 * size), (0.3, 0.8))
+    # Uneven outlines, since neighbours melt together, and gaps where granules were washed out.
+    ragged = 1 + 0.35 * smooth_noise(rng, c.grid.shape, max(1.5, 0.6 * size * c.radius))
+    patchy = cover(smooth_noise(rng, c.grid.shape, 0.4 * c.radius) - 0.9, 1.6)
+    amount = np.clip(np.maximum(coarse, fine) * ragged, 0, 1.1) * cover(c.cell + 0.4 * size * c.radius) * patchy
+    c.lay(amount, stain.indigo, hides=0.5)
     return shape
 
 

@@ -66,11 +66,16 @@ def lobed(
     outline = np.full(grid.shape, 2 * radius, np.float32)
     for place, size, direction in zip(places, sizes, headings, strict=True):
         half = length * size * np.array([math.sin(direction), math.cos(direction)])
-        outline = merge(outline, capsule(grid.y, grid.x, place - half, place + half, size), 0.05 * radius)
+        lobe = capsule(grid.y, grid.x, place - half, place + half, size * rng.uniform(0.8, 0.97))
+        for _ in range(rng.integers(1, 4)):  # knobs
+            knob = place + half * rng.uniform(-1.2, 1.2) + rng.normal(0, 0.35 * size, 2)
+            bump = np.hypot(grid.y - np.float32(knob[0]), grid.x - np.float32(knob[1]))
+            lobe = merge(lobe, bump - np.float32(size * rng.uniform(0.55, 0.85)), 0.05 * radius)
+        outline = merge(outline, lobe, 0.04 * radius)
     for start, end in zip(places, places[1:], strict=False):
         thread = capsule(grid.y, grid.x, start, end, radius * strand * rng.uniform(0.6, 1.5))
         outline = merge(outline, thread, 0.09 * radius)
-    return outline + _ripple(rng, grid, radius, 0.04, 0.022)
+    return outline + _ripple(rng, grid, radius, 0.035, 0.025)
 
 
 def round_nucleus(rng: np.random.Generator, grid: Grid, radius: float, share: float, notch: float) -> Field:

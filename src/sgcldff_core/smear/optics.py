@@ -103,7 +103,9 @@ def _dust(rng: np.random.Generator, image: NDArray[np.float32], density: float, 
         y0, x0 = max(grid.y0, 0), max(grid.x0, 0)
         part = image[y0 : grid.y0 + grid.shape[0], x0 : grid.x0 + grid.shape[1]]
         distance = np.hypot(grid.y, grid.x)[y0 - grid.y0 :, x0 - grid.x0 :][: part.shape[0], : part.shape[1]]
-        ring = np.exp(-(((distance - radius) / (0.4 * radius)) ** 2)) - 0.5 * np.exp(-((distance / (0.5 * radius)) ** 2))
+        ring = np.exp(-(((distance - radius) / (0.4 * radius)) ** 2)) - 0.5 * np.exp(
+            -((distance / (0.5 * radius)) ** 2)
+        )
         part *= (1 - np.float32(rng.uniform(0.03, 0.14)) * ring)[..., None]
 
 
