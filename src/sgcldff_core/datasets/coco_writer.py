@@ -28,15 +28,14 @@ from scipy import ndimage
 
 from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.datasets.history import COCO_INDEX
-from sgcldff_core.datasets.writing import Pixels, Tally, Written, in_order, known_of
+from sgcldff_core.datasets.kinds import NOT_LEUKOCYTES, UNNAMED
+from sgcldff_core.datasets.writing import Pixels, Tally, Written, counted_cells, in_order, known_of
 
 if TYPE_CHECKING:
     from sgcldff_core.datasets.history import Provenance
     from sgcldff_core.sample import Box, Sample
 
 __all__ = ["run_lengths", "write_coco"]
-
-UNKNOWN = "leukocyte"
 
 Rle = dict[str, list[int]]
 
@@ -157,18 +156,16 @@ def _cells(sample: Sample, pixels: Pixels) -> list[dict[str, Any]]:
         return []
     classes: Mapping[int, str] = sample.classes or {}
     nuclei = None if pixels.nucleus is None else run_lengths(np.where(pixels.nucleus, pixels.labels, 0))
-    numbers, compact = np.unique(pixels.labels, return_inverse=True)
-    compact = compact.reshape(pixels.labels.shape) + (numbers[0] != 0)  # 0 stays background where there is none
-    numbers = numbers[numbers != 0]
-    areas = np.bincount(compact.ravel(), minlength=numbers.size + 1)[1:]
+    numbers, compact = counted_cells(pixels.labels)
+    areas = np.bincount(compact.ravel(), minlength=len(numbers) + 1)
     outlines = run_lengths(compact)
     cells = []
-    for k, (n, window) in enumerate(zip(numbers.tolist(), ndimage.find_objects(compact), strict=True), start=1):
+    for k, (n, window) in enumerate(zip(numbers, ndimage.find_objects(compact), strict=True), start=1):
         (y0, y1), (x0, x1) = ((span.start, span.stop) for span in window)
         cell: dict[str, Any] = {
-            "category": classes.get(n, UNKNOWN),
+            "category": classes.get(n, UNNAMED),
             "segmentation": outlines[k],
-            "area": int(areas[k - 1]),
+            "area": int(areas[k]),
             "bbox": [x0, y0, x1 - x0, y1 - y0],
             "iscrowd": 0,
             "sgcldff": {"label": n, "class": classes.get(n)},
@@ -191,7 +188,7 @@ def _boxes(sample: Sample, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "iscrowd": 0,
         }
         for box in sample.boxes or ()
-        if _kind_of(box.kind) != UNKNOWN or not any(_overlap(box, other) >= 0.5 for other in outlined)
+        if _kind_of(box.kind) != UNNAMED or not any(_overlap(box, other) >= 0.5 for other in outlined)
     ]
 
 
@@ -206,7 +203,7 @@ def _overlap(box: Box, other: list[int]) -> float:
 
 def _kind_of(name: str) -> str:
     """Return the super-category: whatever is no red cell and no platelet is a leukocyte here."""
-    return name if name in ("erythrocyte", "platelet") else UNKNOWN
+    return name if name in NOT_LEUKOCYTES else UNNAMED
 
 
 def _text(whole: dict[str, Any]) -> str:

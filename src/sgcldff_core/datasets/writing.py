@@ -24,6 +24,7 @@ __all__ = [
     "Writer",
     "Written",
     "checked_names",
+    "counted_cells",
     "in_order",
     "known_of",
     "pixels_of",
@@ -125,7 +126,31 @@ class Pixels:
     @property
     def numbers(self) -> tuple[int, ...]:
         """The instance labels that occur, ascending."""
-        return () if self.labels is None else tuple(int(n) for n in np.unique(self.labels) if n)
+        return () if self.labels is None else tuple(counted_cells(self.labels)[0])
+
+
+def counted_cells(labels: NDArray[np.int32]) -> tuple[list[int], NDArray[np.int32]]:
+    """Return the numbers of the cells, and the labels with these numbers replaced by 1, 2, 3, ...
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        Instance labels, 0 background, with any gaps.
+
+    Returns
+    -------
+    numbers : list of int
+        The labels that occur, ascending.
+    compact : ndarray of int32, shape (H, W)
+        ``numbers[k - 1]`` is k here.
+    """
+    if labels.max(initial=0) > labels.size:  # too large for a table
+        numbers = [int(n) for n in np.unique(labels) if n]
+        return numbers, np.where(labels > 0, np.searchsorted(numbers, labels) + 1, 0).astype(np.int32)
+    occurs = np.bincount(labels.ravel()) > 0
+    occurs[:1] = False
+    places = np.cumsum(occurs, dtype=np.int32) * occurs
+    return [int(n) for n in np.flatnonzero(occurs)], places[labels].astype(np.int32)
 
 
 def pixels_of(sample: Sample) -> Pixels:

@@ -1,0 +1,147 @@
+"""``sgcldff datasets``: look into data sets, convert them, and fetch public ones."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from sgcldff_core.cli.console import progress_bar, stderr, stdout
+from sgcldff_core.cli.dataset_tables import class_table, conversion_lines, public_table, source_table, summary_lines
+from sgcldff_core.datasets.catalog import CATALOG, Asset
+from sgcldff_core.datasets.conversion import WRITERS, convert
+from sgcldff_core.datasets.inspection import inspect_dataset
+from sgcldff_core.files import written_atomically
+from sgcldff_core.sample import Sample
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Look into data sets, convert them, and fetch public ones.")
+
+_FORMAT_HELP = "Format to read; told by content unless given."
+
+
+@app.command("inspect")
+def inspect_command(
+    path: Annotated[Path, typer.Argument(help="A folder, or the JSON file of a COCO data set.")],
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help=_FORMAT_HELP)] = "auto",
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it as JSON.")] = None,
+    all_files: Annotated[bool, typer.Option("--all-files", help="Name every file with a problem.")] = False,
+) -> None:
+    """Show what a data set holds: images, cells by class, labels, sizes, splits, unusable files and why.
+
+    Exit code 0: every file could be used; 1: some could not, and are named.
+    """
+    with _counting("reading") as step:
+        summary = inspect_dataset(path, format, progress=step)
+    stdout.print(source_table(summary))
+    if any(source.classes for source in summary.sources):
+        stdout.print(class_table(summary))
+    for line in summary_lines(summary, all_files=all_files):
+        stdout.print(line, soft_wrap=True)
+    if json_file is not None:
+        with written_atomically(json_file) as draft:
+            draft.write_text(json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    raise typer.Exit(1 if summary.unusable else 0)
+
+
+@app.command("convert")
+def convert_command(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="The data set to read.")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="The folder to make.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=f"One of {', '.join(WRITERS)}.")],
+    source_format: Annotated[str, typer.Option("--from", metavar="FORMAT", help=_FORMAT_HELP)] = "auto",
+    crop: Annotated[bool, typer.Option("--crop", help="For zheng: each cell becomes an image of its own.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier data set of this format.")] = False,
+    who: Annotated[str | None, typer.Option("--who", metavar="NAME", help="Your name, for the history.")] = None,
+) -> None:
+    """Convert a data set; pixels and classes stay as they are, and what cannot be expressed is named.
+
+    curated and coco keep everything. zheng has one class an image and no boxes, points, splits or groups.
+
+    Exit code 0: everything was written; 1: something was left out, and is named.
+    """
+    with _counting("converting") as step:
+        done = convert(
+            source,
+            target,
+            to,
+            who=who or _login_name(),
+            source_format=source_format,
+            overwrite=overwrite,
+            crop=crop,
+            progress=step,
+        )
+    for line in conversion_lines(done):
+        stdout.print(line, soft_wrap=True)
+    raise typer.Exit(1 if done.written.skipped or any(p.unusable for p in done.problems) else 0)
+
+
+@app.command("download")
+def download_command(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(CATALOG)}.")],
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Where the folder NAME is made.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier download.")] = False,
+) -> None:
+    """Download a public data set, check and unpack it; a broken transfer goes on where it stopped."""
+    from sgcldff_core.datasets.download import download
+
+    with _transfer_bar() as bar:
+
+        def told(asset: Asset) -> Callable[[int, int | None], None]:
+            task = bar.add_task(asset.file, total=asset.size or asset.about)
+            return lambda here, there: bar.update(task, completed=here, total=there)
+
+        got = download(name, to, overwrite=overwrite, progress=told)
+    entry = CATALOG[name]
+    stdout.print(f"{got.files:,} files in {got.folder}", soft_wrap=True, markup=False)
+    stdout.print(f"licence: {entry.licence}", markup=False)
+    stdout.print(f"cite: {entry.citation}", markup=False)
+    for url in got.first_seen:
+        stderr.print(
+            f"nobody publishes a checksum of {url}: the one of this first download was noted, and later ones must "
+            "have it",
+            soft_wrap=True,
+            markup=False,
+        )
+    for archive in got.left_packed:
+        stderr.print(f"{archive} must be opened with 7-Zip, unar or unrar", soft_wrap=True, markup=False)
+
+
+@app.command("list")
+def list_command() -> None:
+    """List the public data sets: what is in them, what they may be used for, how to get them."""
+    stdout.print(public_table(CATALOG))
+
+
+@contextmanager
+def _counting(verb: str) -> Iterator[Callable[[Sample], None]]:
+    with progress_bar() as bar:
+        task = bar.add_task(verb, total=None)
+        yield lambda sample: bar.update(task, advance=1, description=f"{verb} {sample.name}")
+
+
+def _transfer_bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container without that user, or Windows without the variable
+        return "unknown"
