@@ -92,7 +92,8 @@ def cell_table(
     """
     if not labels.shape == nucleus.shape == saliency.shape:
         raise ConfigError(f"labels {labels.shape}, nucleus {nucleus.shape}, saliency {saliency.shape} differ in shape")
-    shape = regionprops_table(labels, properties=[name.split("-")[0] for name in _SHAPE if name[-1] not in "123"])
+    wanted = list(dict.fromkeys(name.split("-")[0] for name in _SHAPE))
+    shape = regionprops_table(labels, properties=wanted)  # type: ignore[no-untyped-call]
     table = pd.DataFrame({name: shape[source] for source, name in _SHAPE.items()})
     if probabilities.shape != (len(table), len(classes)) or not len(table) == len(consistency) == len(review_reasons):
         raise ConfigError(
@@ -146,6 +147,13 @@ def differential(cells: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     images = list(dict.fromkeys(cells["image"]))
     counts = pd.crosstab(cells["image"], cells["class"]).reindex(index=images, columns=list(classes), fill_value=0)
     counts.loc[ALL_IMAGES] = counts.sum()
-    rows = counts.rename_axis("image").stack().rename("count").reset_index().rename(columns={"level_1": "class"})
-    total = rows.groupby("image")["count"].transform("sum")
-    return rows.assign(percent=100 * rows["count"] / total.where(total > 0))
+    total = counts.sum(axis=1)
+    rows = pd.DataFrame(
+        {
+            "image": np.repeat(counts.index.to_numpy(object), len(classes)),
+            "class": np.tile(np.array(classes, object), len(counts)),
+            "count": counts.to_numpy(np.int64).ravel(),
+        }
+    )
+    rows["percent"] = (100 * counts.div(total.where(total > 0), axis=0)).to_numpy(float).ravel()
+    return rows

@@ -1,1 +1,22 @@
 """Why a cell was given its name, and whether a person should look at it."""
+
+from __future__ import annotations
+
+from sgcldff_core.explain.consistency import (
+    Agreement,
+    cam_agreement,
+    outline_stability,
+    saliency_consistency,
+)
+from sgcldff_core.explain.gradcam import class_activation, class_evidence
+from sgcldff_core.explain.review import review_reasons
+
+__all__ = [
+    "Agreement",
+    "cam_agreement",
+    "class_activation",
+    "class_evidence",
+    "outline_stability",
+    "review_reasons",
+    "saliency_consistency",
+]

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from skimage.segmentation import expand_labels
 
 from sgcldff_core.cells import cell_table
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.explain import outline_stability, review_reasons, saliency_consistency
 from sgcldff_core.inference.classification import classify_cells
-from sgcldff_core.inference.instances import separate_cells
-from sgcldff_core.inference.resampling import resize_image, resize_labels, resize_map
-from sgcldff_core.inference.scale import diameter_from_prior
-from sgcldff_core.inference.tiling import DEFAULT_TILE, map_field
-from sgcldff_core.model import Model
-from sgcldff_core.saliency import compute_prior
+from sgcldff_core.inference.explanation import explain_cells
+from sgcldff_core.inference.field import FieldView, look_again, look_at
+from sgcldff_core.inference.resampling import resize_labels, resize_map
+from sgcldff_core.inference.scale import find_scale
+from sgcldff_core.inference.tiling import DEFAULT_TILE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sgcldff_core.model import Model
 
 __all__ = ["Prediction", "predict_image"]
 
-_MAX_ENLARGEMENT = 4.0  # beyond, there is nothing in the pixels to see, only more of them
+_ONE_MIRROR = [(False, True)]
+_ALL_MIRRORS = [(False, True), (True, False), (True, True)]
+_REACH = 0.15  # of a diameter: what an unstable outline may gain or lose around a cell
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +45,7 @@ class Prediction:
     nucleus : ndarray
         (H, W) bool, nuclei of the cells.
     gradcam : ndarray or None
-        (H, W) float32 in [0, 1], each cell's evidence for its class; None unless asked for.
+        (H, W) float32 in [0, 1], evidence for each cell's class; None unless asked for.
     cells : DataFrame
         One row a label, see `sgcldff_core.cells.cell_table`.
     diameter : float
@@ -80,11 +87,11 @@ def predict_image(
     diameter : float, optional
         Of a typical leukocyte in px; estimated from the image by default.
     explain : bool
-        Whether to return the Grad-CAM map.
+        Whether to return the Grad-CAM map; the table's columns are filled either way.
     tile : int
-        Side of a tile in px at the canonical scale.
+        Side of a tile in px at the canonical scale, a multiple of 32.
     flips : bool
-        Average over all four mirror images: slower, slightly better.
+        Average over all four mirror images instead of two: slower.
     progress : callable, optional
         Called with the name of the stage, steps done and steps in all; may raise to stop.
 
@@ -102,31 +109,69 @@ def predict_image(
         raise ConfigError(f"expected an RGB image of shape (H, W, 3) and dtype uint8, got {image.shape} {image.dtype}")
     if diameter is not None and not 1 <= diameter < np.inf:
         raise ConfigError(f"diameter must be at least 1 px, got {diameter}")
-    canonical = model.config.canonical_diameter
+
+    def stage(title: str) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, total: progress(title, done, total)
+
     if diameter is None:
-        diameter = diameter_from_prior(image, model.config.prior) or canonical
-    factor = min(canonical / diameter, _MAX_ENLARGEMENT)
-    height, width = image.shape[:2]
-    shape = (max(1, round(height * factor)), max(1, round(width * factor)))
-    field = resize_image(image, shape)
-    prior = compute_prior(field, model.config.prior)
-    report = None if progress is None else lambda done, total: progress("network", done, total)
-    maps = map_field(model.network, field, prior, tile=tile, progress=report)
-    logits = maps.logits.cpu().numpy()
-    cell, nucleus, distance = 1 / (1 + np.exp(-logits))
-    found = separate_cells(cell, distance, canonical)
-    probabilities = classify_cells(model, maps, found)
-    # Holes that were filled must not open again when the outline is drawn at the image's own scale.
-    outline = np.where(found > 0, np.maximum(logits[0], 1e-3), logits[0])
-    identity = resize_labels(expand_labels(found, 3), (height, width))
-    labels = np.where(resize_map(outline, (height, width)) > 0, identity, 0).astype(np.int32)
-    nuclei = (resize_map(logits[1], (height, width)) > 0) & (labels > 0)
-    saliency = resize_map(prior, (height, width))
-    # A cell that vanishes when the image is smaller than the canonical scale has no row.
-    present = np.unique(labels)[1:] if (labels == 0).any() else np.unique(labels)
-    probabilities, count = probabilities[present - 1], len(present)
-    labels = np.searchsorted(present, labels, side="right").astype(np.int32)
-    table = cell_table(
-        name, labels, nuclei, saliency, model.config.classes, probabilities, np.ones(count, np.float32), [""] * count
+        direct = find_scale(image, model, tile=tile, progress=stage("finding the scale"))
+    else:
+        direct = look_at(image, model, diameter, tile=tile, progress=stage("finding cells"))
+    # The mirror image tells how firm each outline is, and the mean of both is better than either.
+    mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR
+    view, reflected = look_again(direct, model, mirrors, tile=tile, progress=stage("looking in the mirror"))
+    named = classify_cells(model, view.maps, view.labels)
+    agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
+    canonical = model.config.canonical_diameter
+    stability = outline_stability(view.labels, direct.foreground, reflected, _REACH * canonical)
+    consistency = saliency_consistency(agreement, stability)
+    area, nucleus_area, at_border = _measures(view)
+    reasons = review_reasons(
+        model.config.classes,
+        named.probabilities,
+        agreement,
+        stability,
+        consistency,
+        np.sqrt(4 / np.pi * area) / canonical,
+        nucleus_area / area,
+        at_border,
     )
-    return Prediction(labels, saliency, nuclei, None, table, float(diameter), model.name)
+    labels, nucleus = _at_original_size(view, image.shape[:2])
+    # A cell may vanish where the image is much smaller than the canonical scale.
+    kept = np.unique(labels[labels > 0])
+    labels = np.searchsorted(kept, labels, side="right").astype(np.int32)
+    rows = kept - 1
+    saliency = resize_map(view.prior, labels.shape)
+    cells = cell_table(
+        name,
+        labels,
+        nucleus,
+        saliency,
+        model.config.classes,
+        named.probabilities[rows],
+        consistency[rows],
+        [reasons[row] for row in rows],
+    )
+    gradcam = np.clip(resize_map(activation, labels.shape), 0, 1) if explain else None
+    return Prediction(labels, saliency, nucleus, gradcam, cells, float(view.diameter), model.name)
+
+
+def _measures(view: FieldView) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    labels, count = view.labels.ravel(), int(view.labels.max(initial=0)) + 1
+    nucleus = (view.maps.logits[1] > 0).cpu().numpy().ravel()
+    rim = np.concatenate([view.labels[0], view.labels[-1], view.labels[:, 0], view.labels[:, -1]])
+    at_border = np.zeros(count, bool)
+    at_border[rim] = True
+    area = np.bincount(labels, minlength=count)
+    return area[1:].astype(float), np.bincount(labels[nucleus], minlength=count)[1:].astype(float), at_border[1:]
+
+
+def _at_original_size(view: FieldView, shape: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    # The outline is resized as a smooth map; the labels only say to whom a pixel belongs.
+    logits = view.maps.logits[:2].cpu().numpy()
+    # What was filled must not open again, and what lies between two cells stays parted.
+    outline = np.where(view.labels > 0, np.maximum(logits[0], 1e-3), logits[0])
+    owner = resize_labels(expand_labels(view.labels, 3), shape)  # type: ignore[no-untyped-call]
+    labels = np.where(resize_map(outline, shape) > 0, owner, 0).astype(np.int32)
+    nucleus = (resize_map(logits[1], shape) > 0) & (labels > 0)
+    return labels, nucleus

@@ -1,0 +1,130 @@
+"""One look at a whole field, at one assumed diameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sgcldff_core.inference.forward import FieldMaps
+from sgcldff_core.inference.instances import separate_cells
+from sgcldff_core.inference.resampling import resize_image
+from sgcldff_core.inference.tiling import map_field
+from sgcldff_core.saliency import compute_prior
+
+if TYPE_CHECKING:
+    from sgcldff_core.model import Model
+
+__all__ = ["FieldView", "look_again", "look_at"]
+
+_MAX_ENLARGEMENT = 4.0  # beyond, there is nothing more in the pixels to see
+
+Progress = Callable[[int, int], None] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldView:
+    """A field at the canonical scale, as the network sees it.
+
+    Attributes
+    ----------
+    diameter : float
+        Of a typical cell in px of the original image, as assumed.
+    image : ndarray
+        (h, w, 3) uint8 RGB at the canonical scale.
+    prior : ndarray
+        (h, w) float32 in [0, 1].
+    maps : FieldMaps
+        The network's, of (h, w).
+    labels : ndarray
+        (h, w) int32 cells, 0 background.
+    """
+
+    diameter: float
+    image: NDArray[np.uint8]
+    prior: NDArray[np.float32]
+    maps: FieldMaps
+    labels: NDArray[np.int32]
+
+    @property
+    def foreground(self) -> NDArray[np.bool_]:
+        """(h, w) bool, pixels that are more likely leukocyte than not."""
+        return (self.maps.logits[0] > 0).cpu().numpy()
+
+
+def look_at(
+    image: NDArray[np.uint8], model: Model, diameter: float, *, tile: int, progress: Progress = None
+) -> FieldView:
+    """Bring an image to the canonical scale, run the network and separate the cells.
+
+    Parameters
+    ----------
+    image : ndarray
+        (H, W, 3) uint8 RGB.
+    model : Model
+        On any device.
+    diameter : float
+        Of a typical cell in px of `image`.
+    tile : int
+        Side of a tile in px at the canonical scale.
+    progress : callable, optional
+        Called with tiles done and tiles in all.
+
+    Returns
+    -------
+    FieldView
+        Of the image as it is.
+    """
+    factor = min(model.config.canonical_diameter / diameter, _MAX_ENLARGEMENT)
+    shape = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
+    small = resize_image(image, shape)
+    prior = compute_prior(small, model.config.prior)
+    maps = map_field(model.network, small, prior, tile=tile, progress=progress)
+    return FieldView(diameter, small, prior, maps, _cells(maps, model))
+
+
+def look_again(
+    view: FieldView,
+    model: Model,
+    mirrors: list[tuple[bool, bool]],
+    *,
+    tile: int,
+    progress: Progress = None,
+) -> tuple[FieldView, NDArray[np.bool_]]:
+    """Look at the same field in mirrors, and average what is seen.
+
+    Parameters
+    ----------
+    view : FieldView
+        The field as it is.
+    model : Model
+        The same as before.
+    mirrors : list of tuple of bool
+        One or more ways to mirror, see `sgcldff_core.inference.forward.run_network`.
+    tile, progress
+        As for `look_at`.
+
+    Returns
+    -------
+    view : FieldView
+        With the mean of all maps, and cells separated anew.
+    reflected : ndarray
+        (h, w) bool, leukocytes as seen in the first mirror alone.
+    """
+    seen = [view.maps]
+    for mirror in mirrors:
+        seen.append(map_field(model.network, view.image, view.prior, tile=tile, mirror=mirror, progress=progress))
+    mean = FieldMaps(
+        torch.stack([maps.logits for maps in seen]).mean(0), torch.stack([maps.fused for maps in seen]).mean(0)
+    )
+    reflected = FieldView(view.diameter, view.image, view.prior, seen[1], view.labels).foreground
+    return FieldView(view.diameter, view.image, view.prior, mean, _cells(mean, model)), reflected
+
+
+def _cells(maps: FieldMaps, model: Model) -> NDArray[np.int32]:
+    cell, _, distance = torch.sigmoid(maps.logits).cpu().numpy()
+    return separate_cells(cell, distance, model.config.canonical_diameter)
