@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sgcldff_core.smear.field import Smear, make_samples, make_smear
+from sgcldff_core.smear.field import Smear, make_smear
+from sgcldff_core.smear.samples import make_samples
 from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.stain import STAINS
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgcldff_core.smear.outline import Disc, Grid, blob, capsule, cover, flatten_against
-from sgcldff_core.smear.stain import Stain
 from sgcldff_core.smear.texture import smooth_noise, splat
+
+if TYPE_CHECKING:
+    from sgcldff_core.smear.stain import Stain
 
 __all__ = ["DrawnBody", "RedCellHabit", "draw_erythrocyte", "draw_platelet"]
 
@@ -31,6 +34,10 @@ class RedCellHabit:
         Radius of the pale centre, as a share of the cell's.
     overlap : float
         How far neighbours reach over each other before they flatten, as a share of the radius.
+    adding : float
+        How much of the thinner cell's density shows where two lie over each other.
+    tilt_y, tilt_x : float
+        By how much all cells are denser on one side, as if lit from the other.
     """
 
     ragged: float
@@ -38,16 +45,22 @@ class RedCellHabit:
     pallor: float
     pallor_width: float
     overlap: float
+    adding: float
+    tilt_y: float
+    tilt_x: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator, stain: Stain) -> RedCellHabit:
         """Draw the habit of one slide."""
         return cls(
-            ragged=float(rng.uniform(0.015, 0.06)),
+            ragged=float(rng.uniform(0.012, 0.042)),
             stretch=float(rng.uniform(0.05, 0.2)),
             pallor=stain.pallor,
             pallor_width=float(rng.uniform(0.34, 0.66)),
             overlap=float(rng.uniform(0.0, 0.3) if rng.random() < 1 - stain.stacking else rng.uniform(0.4, 1.0)),
+            adding=float(rng.uniform(0.05, 0.6)),
+            tilt_y=float(rng.normal(0, 0.06)),
+            tilt_x=float(rng.normal(0, 0.06)),
         )
 
 
@@ -102,7 +115,7 @@ def draw_erythrocyte(
     """
     radius = disc.radius
     grid = Grid.around(disc.y, disc.x, 1.6 * radius + 4)
-    stretch = 1 + abs(rng.normal(0, habit.stretch)) + (0.5 if rng.random() < 0.03 else 0)
+    stretch = 1 + abs(rng.normal(0, habit.stretch)) + (rng.uniform(0.3, 0.9) if rng.random() < 0.06 else 0)
     outline = blob(rng, grid.y, grid.x, radius, habit.ragged * rng.uniform(0.4, 1.8), stretch)
     if rng.random() < 0.04:  # a spiculed cell
         outline = outline + smooth_noise(rng, grid.shape, 0.22 * radius) * np.float32(0.035 * radius)
@@ -119,7 +132,8 @@ def draw_erythrocyte(
     rho = np.maximum(rho + smooth_noise(rng, grid.shape, 0.7 * radius) * np.float32(0.05), 0)
     steep = rng.uniform(2.0, 6.0)
     pale = np.exp(-((rho / np.float32(width)) ** np.float32(steep))) * np.float32(pallor)
-    slope = 1 + np.float32(rng.normal(0, 0.06)) * grid.y / radius + np.float32(rng.normal(0, 0.06)) * grid.x / radius
+    tilt_y, tilt_x = rng.normal((habit.tilt_y, habit.tilt_x), 0.04).astype(np.float32) / np.float32(radius)
+    slope = 1 + tilt_y * grid.y + tilt_x * grid.x
     bulge = 0.8 + 0.34 * np.sqrt(depth) - 0.2 * depth
     body = plate * bulge * (1 - pale) * slope * np.float32(max(0.5, rng.normal(1, 0.1)))
     if rng.random() < stain.artefacts:

@@ -1,9 +1,8 @@
-"""One synthetic field of view, and a stream of varied ones."""
+"""One synthetic field of view."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from sgcldff_core.smear.scene import paint, slide_stain
 from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.texture import stream
 
-__all__ = ["Smear", "make_samples", "make_smear"]
+__all__ = ["Smear", "make_smear"]
 
 _EXPOSURE = 7
 
@@ -117,34 +116,3 @@ def make_smear(seed: int, settings: SmearSettings = SmearSettings()) -> Smear:  
         settings=settings,
         seed=seed,
     )
-
-
-def make_samples(count: int, seed: int, settings: SmearSettings | None = None) -> Iterator[Sample]:
-    """Draw samples for training, one after the other.
-
-    Parameters
-    ----------
-    count : int
-        How many.
-    seed : int
-        0 or more; sample i is the same for any `count`.
-    settings : SmearSettings, optional
-        For all of them; None draws settings at random for each: crops of single cells and
-        fields of several, in any stain, size, density and sharpness.
-
-    Yields
-    ------
-    Sample
-        With masks, nuclei, classes and boxes, named ``smear-<seed>-<i>``.
-    """
-    for index in range(count):
-        rng = np.random.default_rng([seed, index])
-        own = settings or replace(
-            SmearSettings(),
-            height=int(rng.integers(120, 300)),
-            width=int(rng.integers(120, 300)),
-            diameter=float(rng.uniform(60, 140)),
-            leukocytes=1,
-            centred=bool(rng.random() < 0.5),
-        )
-        yield make_smear(int(rng.integers(2**31)), own).to_sample(f"smear-{seed}-{index}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from scipy.spatial import cKDTree
 
 from sgcldff_core.smear.leukocytes import RELATIVE_DIAMETER
 from sgcldff_core.smear.outline import Disc
-from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.texture import Ripples, stream
+
+if TYPE_CHECKING:
+    from sgcldff_core.smear.settings import SmearSettings
 
 __all__ = [
     "LEUKOCYTE",
@@ -22,10 +25,11 @@ __all__ = [
     "PlacedBody",
     "PlacedLeukocyte",
     "Window",
+    "draw_kind",
     "leukocytes_of",
     "platelets_in",
+    "red_cells_in",
 ]
-__all__ += ["red_cells_in"]
 
 # First keys of the random streams, one for each kind of structure.
 LEUKOCYTE, RED_CELL, PLATELET, _PLACE = 1, 2, 3, 4
@@ -114,7 +118,7 @@ def _find_room(
     cut = rng.random() < settings.cut
     for attempt in range(_ATTEMPTS):
         if touch and attempt < _ATTEMPTS // 2:
-            other = others[rng.integers(len(others))]
+            other = others[int(rng.integers(len(others)))]
             turn, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.86, 0.97) * (radius + other.radius)
             y, x = other.y + reach * math.sin(turn), other.x + reach * math.cos(turn)
             if not (0 <= y < height and 0 <= x < width):
@@ -208,16 +212,17 @@ def _pushed_apart(
     place: NDArray[np.float64], radii: NDArray[np.float64], leukocytes: Sequence[Disc], reach: float
 ) -> NDArray[np.float64]:
     place = place.copy()
+    if not len(place):
+        return place
     for _ in range(2):
-        pairs = cKDTree(place).query_pairs(2 * radii.max(initial=0.0), output_type="ndarray") if len(place) else []
-        if len(pairs):
-            first, second = pairs[np.lexsort(pairs.T[::-1])].T
-            gap = place[second] - place[first]
-            distance = np.maximum(np.hypot(*gap.T), 1e-6)
-            excess = np.maximum(reach * (radii[first] + radii[second]) - distance, 0)
-            push = gap * (0.3 * excess / distance)[:, None]
-            np.add.at(place, first, -push)
-            np.add.at(place, second, push)
+        pairs = cKDTree(place).query_pairs(2 * radii.max(), output_type="ndarray")
+        first, second = pairs[np.lexsort(pairs.T[::-1])].T
+        gap = place[second] - place[first]
+        distance = np.maximum(np.hypot(*gap.T), 1e-6)
+        excess = np.maximum(reach * (radii[first] + radii[second]) - distance, 0)
+        push = gap * (0.3 * excess / distance)[:, None]
+        np.add.at(place, first, -push)
+        np.add.at(place, second, push)
         for cell in leukocytes:
             gap = place - (cell.y, cell.x)
             distance = np.maximum(np.hypot(*gap.T), 1e-6)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgcldff_core.smear.nuclei import chromatin_of, kidney, lobed, round_nucleus, with_area
 from sgcldff_core.smear.outline import Disc, Grid, blob, cover, flatten_against, merge
-from sgcldff_core.smear.stain import Stain
 from sgcldff_core.smear.texture import smooth_noise, splat
+
+if TYPE_CHECKING:
+    from sgcldff_core.smear.stain import Stain
 
 __all__ = ["RELATIVE_DIAMETER", "DrawnLeukocyte", "draw_leukocyte"]
 
@@ -74,15 +77,21 @@ class _Canvas:
         cloud = smooth_noise(rng, shape, 0.55 * radius) * np.float32(0.16)
         dust = smooth_noise(rng, shape, max(1.1, 0.045 * radius)) * np.float32(grain)
         rim = np.exp(-(((self.cell + np.float32(0.06 * radius)) / np.float32(0.09 * radius)) ** 2))
-        amount = cover(self.cell, max(1.0, softness * radius)) * (1 + cloud + dust + np.float32(edge) * rim)
-        self.lay(np.maximum(amount, 0) * np.float32(max(0.5, rng.normal(1, 0.12))), colour)
+        turn, fade = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.3)
+        slope = (self.grid.y * np.float32(np.sin(turn)) + self.grid.x * np.float32(np.cos(turn))) / np.float32(radius)
+        amount = 1 + cloud + dust + np.float32(edge) * rim + np.float32(fade) * slope
+        amount = cover(self.cell, max(1.0, softness * radius)) * np.maximum(amount, 0)
+        own = colour * rng.normal(1, 0.08, 3).astype(np.float32)
+        self.lay(amount * np.float32(max(0.5, rng.normal(1, 0.15))), own)
 
     def nucleus(self, outline: Field, chromatin: Field, strength: float) -> None:
         """Lay the nucleus over the cytoplasm."""
         inside = cover(outline, max(1.2, 0.045 * self.radius))
         self.density *= (1 - np.float32(0.85) * inside)[..., None]
-        amount = inside * np.maximum(chromatin, 0.2) * np.float32(strength * max(0.7, self.rng.normal(1, 0.07)))
-        self.density += amount[..., None] * self.stain.chromatin
+        amount = inside * np.maximum(chromatin, 0.2) * np.float32(strength * max(0.7, self.rng.normal(1, 0.1)))
+        # Bluer here, redder there, as the two dyes bind to chromatin of different packing.
+        hue = np.clip(smooth_noise(self.rng, self.grid.shape, 0.5 * self.radius), -2, 2) * amount * np.float32(0.04)
+        self.density += amount[..., None] * self.stain.chromatin + hue[..., None] * self.stain.hue
 
     def scatter(self, count: int, radius: tuple[float, float], strength: tuple[float, float]) -> Field:
         """Throw granules anywhere over the cell's box; sizes in shares of the cell's radius."""
@@ -103,7 +112,9 @@ class _Canvas:
         columns = np.arange(-1, width / pitch + 1)
         y, x = np.meshgrid(rows * 0.87 * pitch, columns * pitch, indexing="ij")
         x = x + (rows[:, None] % 2) * pitch / 2
-        y, x = (a.ravel() + rng.normal(0, 0.22 * pitch, a.size) for a in (y, x))
+        y, x = (a.ravel() + rng.normal(0, 0.3 * pitch, a.size) for a in (y, x))
+        kept = rng.random(y.size) < rng.uniform(0.7, 1.0)
+        y, x = y[kept], x[kept]
         size = radius * self.radius * np.clip(rng.normal(1, spread, y.size), 0.5, 1.6)
         return splat((height, width), y, x, size, rng.uniform(0.55, 1.0, y.size), hollow)
 
@@ -150,14 +161,14 @@ def draw_leukocyte(
 def _neutrophil(c: _Canvas) -> Field:
     rng, stain = c.rng, c.stain
     c.cytoplasm(stain.pink, edge=rng.uniform(-0.1, 0.25), grain=0.12, softness=0.05)
-    granules = c.scatter(int(rng.integers(250, 900)), (0.010, 0.024), (0.1, rng.uniform(0.3, 0.9)))
+    granules = c.scatter(int(rng.integers(300, 1300)), (0.011, 0.026), (0.1, rng.uniform(0.35, 0.9)))
     c.lay(granules * cover(c.cell + 0.03 * c.radius), stain.violet, hides=0.3)
-    share = rng.uniform(0.3, 0.4)
+    share = rng.uniform(0.28, 0.42)
     lobes = int(rng.choice((2, 3, 4, 5), p=(0.1, 0.4, 0.35, 0.15)))
-    strand = rng.uniform(0.04, 0.1) if rng.random() < 0.75 else rng.uniform(0.14, 0.24)
+    strand = rng.uniform(0.03, 0.08) if rng.random() < 0.8 else rng.uniform(0.12, 0.22)
     shape = lobed(rng, c.grid, c.radius, lobes, share, rng.uniform(0.45, 0.95), strand)
     shape = with_area(shape, c.cell + 0.05 * c.radius, share, 0.03 * c.radius)
-    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.15, 0.2, 0.15), 1.0)
+    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.15, 0.2, 0.17), 1.0)
     return shape
 
 
@@ -181,8 +192,8 @@ def _monocyte(c: _Canvas) -> Field:
     share = rng.uniform(0.46, 0.6)
     shape = with_area(kidney(rng, c.grid, c.radius, share), c.cell + 0.04 * c.radius, share, 0.25 * c.radius)
     chromatin = chromatin_of(rng, c.grid, c.radius, shape, 0.16, 0.8, 0.14)
-    fold = np.abs(smooth_noise(rng, c.grid.shape, 0.8 * c.radius))
-    c.nucleus(shape, chromatin * (1 + 0.25 * np.exp(-((fold / 0.08) ** 2))), rng.uniform(0.62, 0.8))
+    fold = np.exp(-((smooth_noise(rng, c.grid.shape, 0.8 * c.radius) / np.float32(0.08)) ** 2))
+    c.nucleus(shape, chromatin * (1 + np.float32(0.25) * fold), rng.uniform(0.62, 0.8))
     if rng.random() < 0.6:
         holes = c.scatter(int(rng.integers(3, 26)), (0.025, 0.075), (0.4, 0.85))
         c.density *= (1 - holes * cover(c.cell + 0.05 * c.radius) * (1 - 0.5 * cover(shape)))[..., None]
@@ -196,13 +207,13 @@ def _eosinophil(c: _Canvas) -> Field:
     lobes = 2 if rng.random() < 0.8 else 3
     shape = lobed(rng, c.grid, c.radius, lobes, share, rng.uniform(0.6, 0.9), rng.uniform(0.05, 0.12))
     shape = with_area(shape, c.cell + 0.05 * c.radius, share, 0.05 * c.radius)
-    size = rng.uniform(0.045, 0.066)
+    size = rng.uniform(0.04, 0.062)
     granules = c.pack(size, 0.22, hollow=rng.uniform(0.2, 0.5)) * np.float32(rng.uniform(0.7, 1.0))
     fill = cover(c.cell + size * c.radius, 0.12 * c.radius)
     bare = cover(smooth_noise(rng, c.grid.shape, 0.5 * c.radius) - 1.7, 0.9)
     c.lay(granules * fill * bare, stain.orange, hides=0.3)
     c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.2, 0.3, 0.13), rng.uniform(0.68, 0.88))
-    few = c.scatter(int(rng.integers(10, 60)), (0.04, 0.055), (0.2, 0.6))
+    few = c.scatter(int(rng.integers(20, 120)), (0.04, 0.055), (0.2, 0.6))
     c.lay(few * fill * cover(shape), stain.orange, hides=0.35)
     return shape
 
@@ -213,7 +224,7 @@ def _basophil(c: _Canvas) -> Field:
     share = rng.uniform(0.4, 0.52)
     shape = lobed(rng, c.grid, c.radius, int(rng.integers(2, 4)), share, rng.uniform(0.4, 0.8), rng.uniform(0.15, 0.3))
     shape = with_area(shape, c.cell + 0.06 * c.radius, share, 0.12 * c.radius)
-    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.25, 0.1, 0.08), rng.uniform(0.55, 0.75))
+    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.25, 0.1, 0.12), rng.uniform(0.5, 0.9))
     size = rng.uniform(0.035, 0.06)
     coarse = c.scatter(int(rng.uniform(0.4, 1.1) / size**2), (0.6 * size, 1.25 * size), (0.35, 1.0))
     fine = c.scatter(int(rng.uniform(0.5, 1.5) / size**2), (0.3 * size, 0.6 * size), (0.3, 0.8))

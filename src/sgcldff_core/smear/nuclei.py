@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -44,7 +45,7 @@ def lobed(
     """
     length = 1.3 * (1 - plump)  # half the axis of a lobe, in units of its thickness
     thickness = radius * math.sqrt(share * math.pi / (lobes * (math.pi + 3.6 * length))) * 0.98
-    turning = rng.choice((-1.0, 1.0)) * rng.uniform(0.5, 1.25)
+    turning = rng.choice((-1.0, 1.0)) * rng.uniform(0.5, 1.6)
     heading = rng.uniform(0, 2 * np.pi)
     centres, headings, sizes = [np.zeros(2)], [heading], [thickness * rng.uniform(0.85, 1.15)]
     for _ in range(lobes - 1):
@@ -55,13 +56,10 @@ def lobed(
         headings.append(heading + rng.normal(0, 0.9))
         sizes.append(size)
     places = np.array(centres) - np.mean(centres, axis=0)
-    # A long chain is drawn together until it fits into the cell.
-    room = 0.95 * radius - thickness * (1 + 0.2 * length)
-    furthest = float(np.hypot(*places.T).max())
-    places *= min(1.0, room / max(furthest, 1e-6))
-    spare = max(0.0, room - min(furthest, room))
-    away = rng.uniform(0, 2 * np.pi)
-    places += spare * rng.uniform(0.1, 0.9) * np.array([math.sin(away), math.cos(away)])
+    away, slip = rng.uniform(0, 2 * np.pi), rng.uniform(0.0, 0.35) * radius
+    places += slip * np.array([math.sin(away), math.cos(away)])
+    room = 0.96 * radius - thickness * (1 + 0.25 * length)
+    places = _spread(places, np.array(sizes) * (rng.uniform(0.85, 1.25) + 0.25 * length), room)
 
     outline = np.full(grid.shape, 2 * radius, np.float32)
     for place, size, direction in zip(places, sizes, headings, strict=True):
@@ -72,10 +70,24 @@ def lobed(
             bump = np.hypot(grid.y - np.float32(knob[0]), grid.x - np.float32(knob[1]))
             lobe = merge(lobe, bump - np.float32(size * rng.uniform(0.55, 0.85)), 0.05 * radius)
         outline = merge(outline, lobe, 0.04 * radius)
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         thread = capsule(grid.y, grid.x, start, end, radius * strand * rng.uniform(0.6, 1.5))
         outline = merge(outline, thread, 0.09 * radius)
     return outline + _ripple(rng, grid, radius, 0.035, 0.025)
+
+
+def _spread(places: NDArray[np.float64], sizes: NDArray[np.float64], room: float) -> NDArray[np.float64]:
+    """Push lobes off each other while the cell's border pushes back."""
+    apart = sizes[:, None] + sizes[None, :]
+    np.fill_diagonal(apart, 0)
+    for _ in range(10):
+        gap = places[:, None] - places[None, :]
+        distance = np.maximum(np.hypot(gap[..., 0], gap[..., 1]), 1e-6)
+        push = np.maximum(apart - distance, 0) / distance
+        places = places + 0.3 * (gap * push[..., None]).sum(1)
+        out = np.hypot(places[:, 0], places[:, 1])
+        places = places * np.minimum(1, room / np.maximum(out, 1e-6))[:, None]
+    return places
 
 
 def round_nucleus(rng: np.random.Generator, grid: Grid, radius: float, share: float, notch: float) -> Field:
@@ -100,7 +112,7 @@ def round_nucleus(rng: np.random.Generator, grid: Grid, radius: float, share: fl
         (H, W) float32, about the distance to the outline.
     """
     own = radius * math.sqrt(share)
-    away, slip = rng.uniform(0, 2 * np.pi), (radius - own) * rng.uniform(0.15, 0.75)
+    away, slip = rng.uniform(0, 2 * np.pi), (radius - own) * rng.uniform(0.2, 1.0)
     y, x = grid.y - np.float32(slip * math.sin(away)), grid.x - np.float32(slip * math.cos(away))
     outline = blob(rng, y, x, own, 0.025, 1 + abs(rng.normal(0, 0.09)))
     if notch > 0:
@@ -143,7 +155,7 @@ def kidney(rng: np.random.Generator, grid: Grid, radius: float, share: float) ->
         knots = np.stack([bend * np.sin(turns), bend * np.cos(turns)], axis=1)
         knots -= 0.5 * knots.mean(0)
         outline = capsule(y, x, knots[0], knots[1], thick * rng.uniform(0.9, 1.2))
-        for first, second in zip(knots[1:], knots[2:], strict=False):
+        for first, second in itertools.pairwise(knots):
             outline = merge(outline, capsule(y, x, first, second, thick * rng.uniform(0.85, 1.2)), 0.15 * own)
     else:  # folded: broad lobes that run into each other
         outline = blob(rng, y, x, 0.72 * own, 0.08, rng.uniform(1.0, 1.5))
@@ -189,7 +201,8 @@ def with_area(outline: Field, cell: Field, share: float, most: float) -> Field:
         return np.maximum(outline, cell)
     rank = min(inside.size - 1, int(share * inside.size))
     level = float(np.partition(inside, rank)[rank])
-    return np.maximum(outline - np.float32(np.clip(level, -most, most)), cell + np.float32(0.6))
+    moved = outline - np.float32(min(max(level, -most), most))
+    return np.asarray(np.maximum(moved, cell + np.float32(0.6)), np.float32)
 
 
 def chromatin_of(
@@ -230,5 +243,5 @@ def chromatin_of(
     # The membrane is lined with dense chromatin, unevenly.
     line = np.float32(max(1.0, 0.045 * radius))
     rim = np.exp(-(((outline + line) / line) ** 2)) * (1 + 0.4 * clumps)
-    texture = (1 - lace) * clumps + lace * threads + 0.35 * fine + 0.5 * broad - 2.0 * gaps + 0.8 * rim
+    texture = (1 - lace) * clumps + lace * threads + 0.35 * fine + 0.8 * broad - 2.0 * gaps + 0.8 * rim
     return np.asarray(1 + np.float32(contrast) * texture, np.float32)

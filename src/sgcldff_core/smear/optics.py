@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,11 @@ from PIL import Image
 from scipy import ndimage as ndi
 
 from sgcldff_core.smear.outline import Grid
-from sgcldff_core.smear.settings import SmearSettings
-from sgcldff_core.smear.stain import Stain
 from sgcldff_core.smear.texture import Ripples
+
+if TYPE_CHECKING:
+    from sgcldff_core.smear.settings import SmearSettings
+    from sgcldff_core.smear.stain import Stain
 
 __all__ = ["expose"]
 
@@ -75,7 +78,10 @@ def _light(
     even = (1 - np.float32(loss) * np.minimum(corner, 1)) * (1 + np.float32(tilt_y) * y + np.float32(tilt_x) * x)
     # Plasma takes up a little stain, unevenly.
     plasma = np.maximum(Ripples(rng, 2.5 * settings.diameter).window(0, 0, height, width), -1)
-    veil = np.exp(-plasma[..., None] * (stain.pink * np.float32(0.025)))
+    lines = np.abs(Ripples(rng, 0.7 * settings.diameter, 16).window(0, 0, height, width))
+    patches = np.clip(Ripples(rng, 1.2 * settings.diameter, 16).window(0, 0, height, width), 0, 2)
+    residue = np.float32(stain.residue) * patches * (0.12 + np.exp(-((lines / np.float32(0.08)) ** 2)))
+    veil = np.exp(-(np.float32(0.025) * plasma + residue)[..., None] * stain.pink)
     return np.asarray(even[..., None] * veil * stain.background, np.float32)
 
 

@@ -135,7 +135,7 @@ def merge(first: Field, second: Field, blend: float) -> Field:
     if blend < 0:
         return -merge(-first, -second, -blend)
     near = np.maximum(np.float32(blend) - np.abs(first - second), 0)
-    return np.minimum(first, second) - near * near * np.float32(0.25 / max(blend, 1e-6))
+    return np.asarray(np.minimum(first, second) - near * near * np.float32(0.25 / max(blend, 1e-6)), np.float32)
 
 
 def cover(outline: Field, softness: float = 1.0) -> Field:
@@ -154,7 +154,7 @@ def cover(outline: Field, softness: float = 1.0) -> Field:
         (H, W) float32 in [0, 1].
     """
     share = np.clip(0.5 - outline / np.float32(max(softness, 1e-3)), 0, 1)
-    return share * share * (3 - 2 * share)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
 def flatten_against(

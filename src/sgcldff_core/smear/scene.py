@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,12 @@ from sgcldff_core.smear.layout import (
     red_cells_in,
 )
 from sgcldff_core.smear.leukocytes import draw_leukocyte
-from sgcldff_core.smear.outline import Disc, Grid
-from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.stain import Stain, draw_stain
 from sgcldff_core.smear.texture import stream
+
+if TYPE_CHECKING:
+    from sgcldff_core.smear.outline import Disc, Grid
+    from sgcldff_core.smear.settings import SmearSettings
 
 __all__ = ["Painting", "paint", "slide_stain"]
 
@@ -102,14 +105,16 @@ def paint(seed: int, settings: SmearSettings, leukocytes: Sequence[PlacedLeukocy
             classes[cell.label] = cell.kind
     placed, red_discs = red_cells_in(seed, window, settings.diameter, settings.erythrocytes, discs, habit.overlap)
     red_cells, platelets = [], []
+    # Cells that lie over each other are squeezed thinner, so they add up to less than the sum.
+    adding = np.float32(habit.adding)
     amount, rim, clots = np.zeros((3, *shape), np.float32)
     for body in placed:
         near = [d for d in red_discs if d is not body.disc and _close(d, body.disc)]
         drawn_cell = draw_erythrocyte(stream(seed, RED_CELL, *body.key), body.disc, near, discs, stain, habit)
-        red_cells += _add(drawn_cell, amount, rim, free, window, "erythrocyte")
+        red_cells += _add(drawn_cell, amount, rim, free, window, "erythrocyte", adding)
     for body in platelets_in(seed, window, settings.diameter, settings.platelets, [*discs, *red_discs]):
         drawn_cell = draw_platelet(stream(seed, PLATELET, *body.key), body.disc)
-        platelets += _add(drawn_cell, clots, clots, free, window, "platelet")
+        platelets += _add(drawn_cell, clots, clots, free, window, "platelet", adding)
     for layer, colour in (
         (amount, stain.erythrocyte),
         (rim, stain.erythrocyte_rim),
@@ -143,15 +148,16 @@ def _add(
     free: NDArray[np.float32],
     window: Window,
     kind: str,
+    adding: np.float32,
 ) -> list[Box]:
     there, here = _overlap(body.grid, window)
-    # Cells that lie over each other are squeezed thinner: less than the sum of both.
     below, above = amount[there], body.amount[here]
-    amount[there] = np.maximum(below, above) + np.float32(0.35) * np.minimum(below, above)
+    amount[there] = np.maximum(below, above) + adding * np.minimum(below, above)
     rim[there] += body.rim[here]
     inside = body.inside[here] & (free[there] > 0.5)
     if not inside.any():
         return []
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     y0, x0 = there[0].start, there[1].start
-    return [Box(*(float(v) for v in (y0 + rows[0], x0 + columns[0], y0 + rows[-1] + 1, x0 + columns[-1] + 1)), kind)]
+    y1, x1 = y0 + int(rows[-1]) + 1, x0 + int(columns[-1]) + 1
+    return [Box(float(y0 + rows[0]), float(x0 + columns[0]), float(y1), float(x1), kind)]

@@ -70,6 +70,8 @@ class Stain:
         Probability that the red cells of a smear lie in stacks rather than side by side.
     artefacts : float
         Share of red cells with a refractile drying artefact.
+    residue : float
+        Optical density of the lines and veils that dried plasma leaves.
     camera : Camera
         Optics and sensor that go with it.
     """
@@ -92,7 +94,13 @@ class Stain:
     edge: tuple[float, float]
     stacking: float
     artefacts: float
+    residue: float
     camera: Camera
+
+    @property
+    def hue(self) -> Vector:
+        """The direction from bluer to redder chromatin, as an optical density."""
+        return np.array([-1.0, 0.1, 1.0], np.float32) * np.float32(self.chromatin.mean())
 
 
 _COLOURS = (
@@ -119,7 +127,8 @@ _SEEN: dict[str, Stain] = {
         background=_rgb(240, 234, 236), erythrocyte=_rgb(208, 164, 168), erythrocyte_rim=_rgb(190, 140, 150),
         chromatin=_rgb(84, 42, 128), pink=_rgb(216, 184, 204), blue=_rgb(150, 172, 216), grey=_rgb(178, 176, 204),
         salmon=_rgb(222, 176, 186), violet=_rgb(166, 92, 150), orange=_rgb(208, 104, 96), indigo=_rgb(58, 26, 100),
-        platelet=_rgb(142, 96, 158), pallor=0.55, fringe=0.08, rim=(0.0, 0.4), edge=(0.0, 0.15), stacking=0.15, artefacts=0.02,
+        platelet=_rgb(142, 96, 158), pallor=0.55, fringe=0.08, rim=(0.0, 0.4),
+        edge=(0.0, 0.15), stacking=0.15, artefacts=0.02, residue=0.02,
         camera=Camera(vignetting=(0.0, 0.2)),
     ),
     # Eosin prevails: orange red cells, a warm background.
@@ -127,31 +136,35 @@ _SEEN: dict[str, Stain] = {
         background=_rgb(246, 228, 214), erythrocyte=_rgb(224, 156, 134), erythrocyte_rim=_rgb(206, 130, 110),
         chromatin=_rgb(98, 38, 110), pink=_rgb(228, 174, 178), blue=_rgb(158, 160, 190), grey=_rgb(186, 166, 184),
         salmon=_rgb(228, 160, 148), violet=_rgb(186, 90, 124), orange=_rgb(218, 94, 66), indigo=_rgb(66, 26, 84),
-        platelet=_rgb(160, 100, 140), pallor=0.5, fringe=0.08, rim=(0.0, 0.4), edge=(0.0, 0.15), stacking=0.15, artefacts=0.02,
+        platelet=_rgb(160, 100, 140), pallor=0.5, fringe=0.08, rim=(0.0, 0.4),
+        edge=(0.0, 0.15), stacking=0.15, artefacts=0.02, residue=0.02,
         camera=Camera(vignetting=(0.0, 0.2)),
     ),
     # Zheng 1, first half: rapid stain that lyses red cells to ghosts, yellow saturated background.
     "rapid": Stain(
-        background=_rgb(266, 260, 154), erythrocyte=_rgb(252, 244, 142), erythrocyte_rim=_rgb(200, 150, 92),
+        background=_rgb(266, 260, 154), erythrocyte=_rgb(258, 250, 147), erythrocyte_rim=_rgb(196, 146, 90),
         chromatin=_rgb(108, 18, 80), pink=_rgb(196, 140, 108), blue=_rgb(168, 146, 116), grey=_rgb(188, 154, 120),
         salmon=_rgb(196, 130, 104), violet=_rgb(160, 76, 84), orange=_rgb(170, 92, 76), indigo=_rgb(84, 20, 80),
-        platelet=_rgb(160, 120, 88), pallor=0.9, fringe=0.0, rim=(0.2, 0.7), edge=(0.1, 0.6), stacking=0.0, artefacts=0.0,
-        camera=Camera((0.008, 0.02), 0.7, (0.6, 2.0), (0.0, 0.05), 0.0, (80, 100)),
+        platelet=_rgb(160, 120, 88), pallor=0.9, fringe=0.0, rim=(0.2, 0.7),
+        edge=(0.1, 0.6), stacking=0.0, artefacts=0.0, residue=0.22,
+        camera=Camera((0.008, 0.028), 0.8, (0.6, 2.0), (0.0, 0.05), 0.0, (80, 100)),
     ),
     # Zheng 1, second half: the same microscope overexposed to white.
     "bleached": Stain(
         background=_rgb(285, 282, 284), erythrocyte=_rgb(284, 278, 280), erythrocyte_rim=_rgb(250, 214, 226),
         chromatin=_rgb(86, 12, 118), pink=_rgb(206, 146, 178), blue=_rgb(176, 124, 198), grey=_rgb(186, 138, 184),
         salmon=_rgb(200, 130, 160), violet=_rgb(146, 70, 128), orange=_rgb(174, 84, 112), indigo=_rgb(78, 24, 112),
-        platelet=_rgb(180, 120, 170), pallor=0.9, fringe=0.0, rim=(0.1, 0.6), edge=(0.1, 0.6), stacking=0.0, artefacts=0.0,
-        camera=Camera((0.008, 0.02), 0.7, (0.6, 2.0), (0.0, 0.0), 0.0, (80, 100)),
+        platelet=_rgb(180, 120, 170), pallor=0.9, fringe=0.0, rim=(0.1, 0.6),
+        edge=(0.1, 0.6), stacking=0.0, artefacts=0.0, residue=0.2,
+        camera=Camera((0.008, 0.028), 0.8, (0.6, 2.0), (0.0, 0.0), 0.0, (80, 100)),
     ),
     # Zheng 2: crisp images of a slide scanner, cream background, many red cells.
     "crowded": Stain(
         background=_rgb(251, 225, 200), erythrocyte=_rgb(206, 148, 150), erythrocyte_rim=_rgb(186, 130, 142),
         chromatin=_rgb(74, 30, 128), pink=_rgb(216, 168, 180), blue=_rgb(180, 166, 192), grey=_rgb(190, 164, 186),
         salmon=_rgb(216, 172, 184), violet=_rgb(150, 66, 126), orange=_rgb(180, 94, 128), indigo=_rgb(50, 22, 96),
-        platelet=_rgb(110, 66, 136), pallor=0.4, fringe=0.02, rim=(0.0, 0.35), edge=(0.0, 0.15), stacking=0.15, artefacts=0.0,
+        platelet=_rgb(110, 66, 136), pallor=0.5, fringe=0.02, rim=(0.0, 0.35),
+        edge=(0.0, 0.15), stacking=0.15, artefacts=0.0, residue=0.02,
         camera=Camera((0.002, 0.006), 0.35, (0.6, 1.6), (0.0, 0.02), 0.0, (65, 92)),
     ),
     # BCCD: pale, bluish nuclei brighter in blue than the background, soft analogue-like video.
@@ -159,15 +172,17 @@ _SEEN: dict[str, Stain] = {
         background=_rgb(198, 202, 195), erythrocyte=_rgb(184, 153, 147), erythrocyte_rim=_rgb(168, 132, 138),
         chromatin=_rgb(132, 92, 210), pink=_rgb(184, 165, 195), blue=_rgb(150, 158, 195), grey=_rgb(170, 178, 198),
         salmon=_rgb(186, 156, 176), violet=_rgb(162, 120, 186), orange=_rgb(184, 126, 162), indigo=_rgb(96, 70, 170),
-        platelet=_rgb(136, 120, 200), pallor=0.6, fringe=0.09, rim=(0.0, 0.3), edge=(0.0, 0.1), stacking=0.5, artefacts=0.12,
-        camera=Camera((0.007, 0.018), 0.6, (1.2, 1.8), (0.0, 0.08), 1.2, (60, 85)),
+        platelet=_rgb(136, 120, 200), pallor=0.75, fringe=0.09, rim=(0.0, 0.3),
+        edge=(0.0, 0.1), stacking=0.5, artefacts=0.12, residue=0.02,
+        camera=Camera((0.007, 0.028), 0.6, (1.2, 1.8), (0.0, 0.08), 1.2, (60, 85)),
     ),
     # ALL-IDB2: dim light, olive background.
     "dim": Stain(
-        background=_rgb(162, 159, 148), erythrocyte=_rgb(144, 121, 114), erythrocyte_rim=_rgb(126, 100, 98),
+        background=_rgb(162, 159, 148), erythrocyte=_rgb(146, 119, 110), erythrocyte_rim=_rgb(126, 100, 98),
         chromatin=_rgb(78, 28, 104), pink=_rgb(154, 128, 142), blue=_rgb(116, 118, 146), grey=_rgb(124, 120, 140),
         salmon=_rgb(152, 116, 120), violet=_rgb(132, 60, 98), orange=_rgb(148, 88, 88), indigo=_rgb(52, 18, 70),
-        platelet=_rgb(110, 70, 108), pallor=0.35, fringe=0.1, rim=(0.0, 0.3), edge=(0.0, 0.1), stacking=0.2, artefacts=0.03,
+        platelet=_rgb(110, 70, 108), pallor=0.6, fringe=0.1, rim=(0.0, 0.3),
+        edge=(0.0, 0.1), stacking=0.2, artefacts=0.03, residue=0.02,
         camera=Camera((0.006, 0.014), 0.3, (2.0, 2.6), (0.0, 0.1), 0.0, (75, 90)),
     ),
 }  # fmt: skip
@@ -186,16 +201,17 @@ def draw_stain(rng: np.random.Generator, name: str | None) -> Stain:
     rng : numpy.random.Generator
         Source of randomness.
     name : str or None
-        One of `STAINS`; None draws one.
+        One of `STAINS`; None draws one, or half of the time something between two of them.
 
     Returns
     -------
     Stain
         With its own strength, tints and background.
     """
-    drawn = STAINS[rng.integers(len(STAINS))]
-    known = _KNOWN[drawn if name is None else name]
-    strength = rng.normal(1, 0.09)
+    drawn, other = (_KNOWN[STAINS[i]] for i in rng.integers(len(STAINS), size=2))
+    blend = rng.uniform(0, 1) * (rng.random() < 0.5)
+    known = _between(drawn, other, blend) if name is None else _KNOWN[name]
+    strength = np.clip(rng.normal(1, 0.1), 0.6, 1.4)
     tint = rng.normal(1, 0.03, 3)
     varied = {
         key: (getattr(known, key) * tint * strength * max(0.5, rng.normal(1, 0.07)) * rng.normal(1, 0.02, 3)).astype(
@@ -207,6 +223,12 @@ def draw_stain(rng: np.random.Generator, name: str | None) -> Stain:
     return replace(
         known,
         background=light.astype(np.float32),
-        pallor=float(np.clip(rng.normal(known.pallor, 0.12), 0, 1)),
+        pallor=float(np.clip(rng.normal(known.pallor, 0.18), 0, 1)),
         **varied,
     )
+
+
+def _between(first: Stain, second: Stain, share: float) -> Stain:
+    mixed = {n: getattr(first, n) + np.float32(share) * (getattr(second, n) - getattr(first, n)) for n in _COLOURS}
+    light = first.background + np.float32(share) * (second.background - first.background)
+    return replace(first, background=light, **mixed)

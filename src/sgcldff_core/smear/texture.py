@@ -52,7 +52,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], period: float
     rows = _spline_basis(shape[0], period, rng.random())
     columns = _spline_basis(shape[1], period, rng.random())
     knots = rng.standard_normal((rows.shape[1], columns.shape[1]), dtype=np.float32)
-    return (rows @ knots @ columns.T) / np.float32(_SPLINE_DEVIATION)
+    return np.asarray(rows @ knots @ columns.T, np.float32) / np.float32(_SPLINE_DEVIATION)
 
 
 def _spline_basis(count: int, period: float, phase: float) -> NDArray[np.float32]:
@@ -105,7 +105,8 @@ def splat(
     drawn = np.maximum(radius, 0.7)[:, None, None]
     faded = np.minimum(1.0, (radius / 0.7) ** 2)[:, None, None]
     cover = np.clip(drawn + 0.5 - distance, 0, 1)
-    if hollow:
+    if hollow:  # a ball, paler where light passes through its middle
+        cover = np.minimum(cover, 1.15 * np.exp(-((distance / (1.1 * drawn)) ** 2)))
         cover = cover * (1 - hollow * np.exp(-((distance / (0.55 * drawn)) ** 2)))
     value = (cover * faded * strength[:, None, None]).astype(np.float32)
     iy, ix = np.broadcast_arrays(iy, ix)
@@ -149,7 +150,7 @@ class Ripples:
             (N,) float64.
         """
         angle = np.outer(y, self._vector[0]) + np.outer(x, self._vector[1]) + self._phase
-        return np.cos(angle).sum(1) * np.sqrt(2 / len(self._phase))
+        return np.asarray(np.cos(angle).sum(1) * np.sqrt(2 / len(self._phase)), np.float64)
 
     def window(self, y0: int, x0: int, height: int, width: int) -> NDArray[np.float32]:
         """Return the noise on a window of pixels.
@@ -169,4 +170,4 @@ class Ripples:
         # cos(a + b) by rows and columns: far cheaper than one cosine for each pixel and wave.
         rows = np.exp(1j * np.outer(np.arange(y0, y0 + height), self._vector[0]))
         columns = np.exp(1j * (np.outer(np.arange(x0, x0 + width), self._vector[1]) + self._phase))
-        return ((rows @ columns.T).real * np.sqrt(2 / len(self._phase))).astype(np.float32)
+        return np.asarray((rows @ columns.T).real * np.sqrt(2 / len(self._phase)), np.float32)
