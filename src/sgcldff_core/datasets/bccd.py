@@ -21,6 +21,7 @@ from sgcldff_core.datasets.admission import admit_image, admit_mask
 from sgcldff_core.datasets.bccd_cells import read_field_cells, read_field_labels, read_field_nucleus
 from sgcldff_core.datasets.bccd_crops import crop_classes, field_group
 from sgcldff_core.datasets.class_tables import bccd_classes, image_key
+from sgcldff_core.datasets.kinds import NOT_LEUKOCYTES
 from sgcldff_core.datasets.layout import Format, child, files_of, images_of, stem_key
 from sgcldff_core.datasets.rasters import read_rgb
 from sgcldff_core.datasets.voc import read_voc_boxes
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Bccd"]
 
 _SPLITS = ("train", "val", "test")
-_NOT_LEUKOCYTES = ("erythrocyte", "platelet")
 
 
 class Bccd(Format):
@@ -117,7 +117,7 @@ def _read_field(image: Path, beside: _Beside, report: ReadReport) -> Sample | No
     if size is None:
         return None
     drawn = _read_boxes(image, beside.annotations.get(stem_key(image)), size, report)
-    leukocytes = tuple(box for box in drawn or () if box.kind not in _NOT_LEUKOCYTES)
+    leukocytes = tuple(box for box in drawn or () if box.kind not in NOT_LEUKOCYTES)
     mask = admit_mask(beside.masks.get(stem_key(image)), image, report)
     outlines = _read_outlines(mask, leukocytes, report) if mask else {}
     names = beside.classes_of(image)
@@ -181,7 +181,7 @@ def _all_boxes(
     """Return the drawn boxes, named where the class is known, and those that the mask shows to be missing."""
     boxes, number = [], 0
     for box in drawn:
-        if box.kind not in _NOT_LEUKOCYTES:
+        if box.kind not in NOT_LEUKOCYTES:
             number += 1
             box = replace(box, kind=classes.get(number, box.kind))
         boxes.append(box)

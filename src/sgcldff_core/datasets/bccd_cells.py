@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from sgcldff_core.datasets.masks import cells_of, read_grey
+from sgcldff_core.datasets.masks import cells_of
+from sgcldff_core.datasets.rasters import read_grey
 
 if TYPE_CHECKING:
     from sgcldff_core.sample import Box

@@ -14,7 +14,17 @@ from sgcldff_core.datasets.report import ReadReport
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
 
-__all__ = ["Format", "child", "files_of", "folders_of", "folders_within", "images_of", "natural_key", "stem_key"]
+__all__ = [
+    "Format",
+    "child",
+    "files_of",
+    "folders_of",
+    "folders_within",
+    "images_of",
+    "natural_key",
+    "split_named",
+    "stem_key",
+]
 
 # /data/bccd-master/BCCD_Dataset/BCCD is as deep as archives are seen to nest.
 _DEPTH = 3
@@ -103,6 +113,12 @@ def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
 def stem_key(path: Path) -> str:
     """Return what files that belong together share: the stem in lower case."""
     return path.stem.casefold()
+
+
+def split_named(name: str) -> str | None:
+    """Return ``"train"``, ``"val"`` or ``"test"`` if a folder or file is named after a split."""
+    found = re.search(r"(?:^|[\s_-])(train|val|test)(?:ing|id|idation|[ab]|\d*)?(?:$|[\s_-])", name.casefold())
+    return found[1] if found else None
 
 
 def _visible(path: Path) -> bool:

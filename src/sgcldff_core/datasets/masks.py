@@ -8,21 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sgcldff_core.datasets.rasters import read_rgb
+from sgcldff_core.datasets.rasters import read_grey
 
-__all__ = ["cells_of", "central_first", "read_grey", "read_single_cell", "read_single_nucleus"]
+__all__ = ["cells_of", "central_first", "read_single_cell", "read_single_nucleus"]
 
 # A stray dab of the brush: smaller than this share of the largest cell in the picture.
 _SPECK = 0.02
-
-
-def read_grey(path: Path) -> NDArray[np.uint8]:
-    """Read a mask as (H, W) uint8 greys, whatever channels it was saved with."""
-    rgb = read_rgb(path)
-    grey: NDArray[np.uint8] = rgb[..., 0]
-    if (grey != rgb[..., 1]).any() or (grey != rgb[..., 2]).any():
-        grey = np.rint(rgb.mean(axis=2)).astype(np.uint8)
-    return grey
 
 
 def cells_of(foreground: NDArray[np.bool_], speck: float = _SPECK) -> NDArray[np.int32]:
@@ -43,6 +34,8 @@ def cells_of(foreground: NDArray[np.bool_], speck: float = _SPECK) -> NDArray[np
     labels, count = ndimage.label(foreground, structure=np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     kept = areas >= speck * areas.max(initial=0)
+    if kept.all():
+        return np.asarray(labels, np.int32)
     numbers = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)
     cells: NDArray[np.int32] = numbers[labels]
     return cells

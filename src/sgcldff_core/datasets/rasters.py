@@ -18,7 +18,7 @@ from sgcldff_core.datasets.depth import to_uint8
 from sgcldff_core.datasets.tiffs import decode_tiff, is_tiff, tiff_shape
 from sgcldff_core.errors import FormatError
 
-__all__ = ["IMAGE_SUFFIXES", "check_label_shape", "read_image_size", "read_labels", "read_rgb"]
+__all__ = ["IMAGE_SUFFIXES", "check_label_shape", "read_grey", "read_image_size", "read_labels", "read_rgb"]
 
 IMAGE_SUFFIXES: tuple[str, ...] = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Suffixes, in lower case, by which images are found in folders."""
@@ -62,6 +62,35 @@ def read_rgb(path: Path | str, *, max_pixels: int | None = None) -> NDArray[np.u
             opacity = to_uint8(pixels.alpha)[..., np.newaxis].astype(np.float32) / 255
             colours = np.rint(colours * opacity + 255 * (1 - opacity)).astype(np.uint8)
     return np.ascontiguousarray(colours)
+
+
+def read_grey(path: Path | str, *, max_pixels: int | None = None) -> NDArray[np.uint8]:
+    """Read any image as 8-bit greys, upright.
+
+    Parameters
+    ----------
+    path : Path or str
+        As in `read_rgb`.
+    max_pixels : int, optional
+        As in `read_rgb`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W)
+        A grey image as it is; the mean of the three channels of any other.
+
+    Raises
+    ------
+    UnreadableImageError
+        As for `read_rgb`.
+    """
+    path = Path(path)
+    with naming_the_file(path):
+        pixels = _decode(path, max_pixels, numbers=False)
+        if pixels.array.ndim == 2 and pixels.alpha is None:
+            return to_uint8(pixels.array)
+    mean: NDArray[np.uint8] = np.rint(read_rgb(path, max_pixels=max_pixels).mean(axis=2)).astype(np.uint8)
+    return mean
 
 
 def read_labels(path: Path | str, *, max_pixels: int | None = None) -> NDArray[np.int32]:

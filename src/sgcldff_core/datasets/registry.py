@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from sgcldff_core.datasets.all_idb import AllIdb1, AllIdb2
 from sgcldff_core.datasets.bccd import Bccd
 from sgcldff_core.datasets.bccd_crops import BccdAugmented, BccdCrops
+from sgcldff_core.datasets.coco import Coco
+from sgcldff_core.datasets.curated import Curated
 from sgcldff_core.datasets.layout import Format
+from sgcldff_core.datasets.lisc import Lisc, LiscCrops
+from sgcldff_core.datasets.original_mask import OriginalMask
+from sgcldff_core.datasets.plain import Plain
+from sgcldff_core.datasets.raabin import Raabin
 from sgcldff_core.datasets.report import ReadReport
 from sgcldff_core.datasets.zheng import Zheng
 from sgcldff_core.errors import ConfigError, DataError, UnknownFormatError
@@ -89,7 +95,21 @@ def formats() -> Mapping[str, Format]:
 
 
 def _own_formats() -> tuple[Format, ...]:
-    return (Zheng(), Bccd(), BccdCrops(), BccdAugmented(), AllIdb1(), AllIdb2())
+    return (
+        Curated(),
+        Coco(),
+        Zheng(),
+        Bccd(),
+        BccdCrops(),
+        BccdAugmented(),
+        OriginalMask(),
+        AllIdb1(),
+        AllIdb2(),
+        Lisc(),
+        LiscCrops(),
+        Raabin(),
+        Plain(),
+    )
 
 
 def open_dataset(path: Path | str, format: str = "auto") -> DataSet:

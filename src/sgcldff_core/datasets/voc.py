@@ -9,23 +9,14 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 
+from sgcldff_core.datasets.kinds import kind_named
 from sgcldff_core.errors import FormatError
 from sgcldff_core.sample import Box
-from sgcldff_core.taxonomy import canonical_name
 
 if TYPE_CHECKING:
     from sgcldff_core.datasets.report import ReadReport
 
 __all__ = ["read_voc_boxes"]
-
-_KINDS = {
-    "wbc": "leukocyte",
-    "white blood cell": "leukocyte",
-    "rbc": "erythrocyte",
-    "red blood cell": "erythrocyte",
-    "platelet": "platelet",
-    "platelets": "platelet",
-}
 
 
 def read_voc_boxes(path: Path, size: tuple[int, int], report: ReadReport) -> tuple[Box, ...]:
@@ -86,4 +77,4 @@ def _box(n: int, element: Element, path: Path, size: tuple[int, int], report: Re
         return None
     if xmin < 0 or ymin < 0 or xmax > width or ymax > height:
         report.note(path, f"{told}, leaves the image of {width}×{height}; it was clipped")
-    return Box(y0=y0, x0=x0, y1=y1, x1=x1, kind=_KINDS.get(name.casefold(), canonical_name(name)))
+    return Box(y0=y0, x0=x0, y1=y1, x1=x1, kind=kind_named(name))

@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,9 @@ _CELL, _NUCLEUS = 64, 191
 # How far a grey may be from 0, 128, 255 when the format is told by its masks, and how many may be.
 _NEAR, _STRAYS = 10, 0.02
 
+# The first masks may be of cells that are all nucleus.
+_LOOKED_AT = 5
+
 
 class Zheng(Format):
     """Folders of pairs ``001.bmp`` and ``001.png`` with a table of classes in or above them."""
@@ -46,17 +50,7 @@ class Zheng(Format):
 
     def claims(self, folder: Path) -> bool:
         """Return whether images lie beside masks of three greys."""
-        first = next(_pairs(folder), None)
-        if first is None:
-            return False
-        try:
-            rgb = read_rgb(first[1])
-        except DataError:
-            return False
-        grey = rgb[..., 0].astype(int)
-        far = np.min([abs(grey - level) for level in (0, 128, 255)], axis=0) > _NEAR
-        is_grey = (rgb == rgb[..., :1]).all()
-        return bool(is_grey and far.mean() < _STRAYS and ((grey > _CELL) & (grey < _NUCLEUS)).any())
+        return any(_has_three_greys(mask) for _, mask in islice(_pairs(folder), _LOOKED_AT))
 
     def read_root(self, root: Path, report: ReadReport) -> Iterator[Sample]:
         """Yield the samples of one of the data sets."""
@@ -92,6 +86,17 @@ class Zheng(Format):
                 classes={1: told} if told and mask else None,
                 image_class=told,
             )
+
+
+def _has_three_greys(mask: Path) -> bool:
+    try:
+        rgb = read_rgb(mask)
+    except DataError:
+        return False
+    grey = rgb[..., 0].astype(int)
+    far = np.min([abs(grey - level) for level in (0, 128, 255)], axis=0) > _NEAR
+    middle = (grey > _CELL) & (grey < _NUCLEUS)
+    return bool((rgb == rgb[..., :1]).all() and far.mean() < _STRAYS and middle.any())
 
 
 def _images(folder: Path) -> list[Path]:

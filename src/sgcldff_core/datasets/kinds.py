@@ -1,0 +1,55 @@
+"""What annotated objects are: a cell class, or one of the three words of `Box.kind`."""
+
+from __future__ import annotations
+
+import re
+
+from sgcldff_core.taxonomy import canonical_name
+
+__all__ = ["NOT_LEUKOCYTES", "UNNAMED", "class_of", "kind_named"]
+
+UNNAMED = "leukocyte"
+"""A white blood cell whose class is unknown."""
+
+NOT_LEUKOCYTES = ("erythrocyte", "platelet")
+
+_KINDS = {
+    "wbc": UNNAMED,
+    "white blood cell": UNNAMED,
+    "white blood cells": UNNAMED,
+    "leukocyte": UNNAMED,
+    "leucocyte": UNNAMED,
+    "rbc": "erythrocyte",
+    "red blood cell": "erythrocyte",
+    "red blood cells": "erythrocyte",
+    "erythrocyte": "erythrocyte",
+    "platelet": "platelet",
+    "platelets": "platelet",
+    "thrombocyte": "platelet",
+}
+
+
+def kind_named(name: str) -> str:
+    """Return the `Box.kind` for a name as a data set spells it.
+
+    Parameters
+    ----------
+    name : str
+        Not empty.
+
+    Returns
+    -------
+    str
+        ``"leukocyte"``, ``"erythrocyte"``, ``"platelet"``, or a canonical class.
+
+    Examples
+    --------
+    >>> kind_named("WBC"), kind_named("Platelets"), kind_named("NEUTROPHIL")
+    ('leukocyte', 'platelet', 'neutrophil')
+    """
+    return _KINDS.get(re.sub(r"[\s_-]+", " ", name.strip().casefold()), canonical_name(name))
+
+
+def class_of(kind: str) -> str | None:
+    """Return the cell class that a kind names, None where it names none."""
+    return None if kind in (UNNAMED, *NOT_LEUKOCYTES) else kind
