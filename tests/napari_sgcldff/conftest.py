@@ -1,0 +1,129 @@
+"""Fixtures for the plugin's tests: a screen, and a model that is quick and known."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from sgcldff_core.cells import cell_table
+from sgcldff_core.smear import Smear, SmearSettings, make_smear
+from sgcldff_core.taxonomy import LEUKOCYTES
+
+CLASSES = tuple(c.name for c in LEUKOCYTES)
+HAS_SCREEN = sys.platform != "linux" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what opens a window where there is no screen, on which Qt would end the whole run."""
+    if not HAS_SCREEN and {"make_napari_viewer", "qtbot", "qapp"} & set(getattr(item, "fixturenames", ())):
+        pytest.skip("needs a screen; put `sh scripts/on-screen.sh` before pytest")
+
+
+@dataclass
+class FakePrediction:
+    """What the core returns, as far as the plugin looks at it."""
+
+    labels: NDArray[np.int32]
+    saliency: NDArray[np.float32]
+    gradcam: NDArray[np.float32] | None
+    cells: pd.DataFrame
+    diameter: float
+
+
+@dataclass
+class FakeModel:
+    """Returns the truth about a smear; can be held, made to fail, and counts its calls."""
+
+    smear: Smear
+    error: Exception | None = None
+    hold: threading.Event = field(default_factory=threading.Event)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def load(self, name_or_path: str | None = None) -> Any:
+        config = types.SimpleNamespace(classes=CLASSES)
+        return types.SimpleNamespace(name=name_or_path or "leukocytes", sha256="0" * 64, config=config)
+
+    def predict(
+        self,
+        image: NDArray[np.uint8],
+        model: Any,
+        *,
+        diameter: float | None = None,
+        explain: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> FakePrediction:
+        self.calls.append(
+            {"shape": image.shape, "dtype": image.dtype, "model": model.name, "diameter": diameter, "explain": explain}
+        )
+        assert progress is not None
+        step = 0
+        progress("finding cells", step, 4)
+        while not self.hold.wait(0.02):
+            progress("finding cells", min(step := step + 1, 3), 4)
+        if self.error is not None:
+            raise self.error
+        return predict_truth(self.smear, image.shape[:2], explain=explain, diameter=diameter or 60.0)
+
+
+def predict_truth(
+    smear: Smear, shape: tuple[int, ...], *, explain: bool = False, diameter: float = 60.0
+) -> FakePrediction:
+    """Return the truth about a smear as if a model had said it."""
+    labels = smear.labels[: shape[0], : shape[1]]
+    nucleus = smear.nucleus[: shape[0], : shape[1]]
+    prior = nucleus.astype(np.float32)
+    present = [int(label) for label in np.unique(labels) if label]
+    probabilities = np.zeros((len(present), len(CLASSES)), np.float32)
+    for row, label in enumerate(present):
+        probabilities[row, CLASSES.index(smear.classes[label])] = 0.9
+    reasons = ["low confidence" if i == 0 else "" for i in range(len(present))]
+    cells = cell_table("", labels, nucleus, prior, CLASSES, probabilities, np.ones(len(present), np.float32), reasons)
+    return FakePrediction(labels, prior, prior if explain else None, cells, diameter)
+
+
+@pytest.fixture(scope="session")
+def smear() -> Smear:
+    """Return a small synthetic field with several cells."""
+    return make_smear(3, SmearSettings(height=240, width=320, diameter=60, leukocytes=5, cut=0.0, stain="wright"))
+
+
+@pytest.fixture
+def fake_model(monkeypatch: pytest.MonkeyPatch, smear: Smear) -> FakeModel:
+    """Put a quick model in the place of the core's inference; it answers at once unless held."""
+    fake = FakeModel(smear)
+    fake.hold.set()
+    inference = types.ModuleType("sgcldff_core.inference")
+    inference.predict_image = fake.predict  # type: ignore[attr-defined]
+    model = types.ModuleType("sgcldff_core.model")
+    model.load_model = fake.load  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sgcldff_core.inference", inference)
+    monkeypatch.setitem(sys.modules, "sgcldff_core.model", model)
+    return fake
+
+
+@pytest.fixture
+def predict(smear: Smear) -> Callable[..., FakePrediction]:
+    """Return a function that makes a prediction for the small field: ``predict(explain=True)``."""
+    return partial(predict_truth, smear, smear.labels.shape)
+
+
+@pytest.fixture
+def notifications() -> Iterator[list[Any]]:
+    """Return what the user was notified of during a test."""
+    from napari.utils.notifications import notification_manager
+
+    seen: list[Any] = []
+    notification_manager.notification_ready.connect(seen.append)
+    yield seen
+    notification_manager.notification_ready.disconnect(seen.append)
