@@ -76,6 +76,8 @@ class TrainingConfig:
         Views in one epoch; 0 for as many as there are training images.
     batch : int
         Views in one step over all processes together.
+    synthetic_images : int
+        Synthetic smears drawn to learn from beside the images; see ``augmentation.synthetic``.
     size : int
         Side of a view in px at the canonical scale; a multiple of 32.
     start : {"imagenet", "random"} or a model's name or folder
@@ -121,6 +123,7 @@ class TrainingConfig:
     epochs: int = 60
     views: int = 0
     batch: int = 8
+    synthetic_images: int = 0
     size: int = 128
     start: str = "imagenet"
     learning_rate: float = 2e-3
@@ -152,6 +155,10 @@ class TrainingConfig:
             raise ConfigError(f"train must be 'all' or 'heads', got {self.train!r}")
         if self.start == "random" and self.model.frozen_statistics:
             raise ConfigError("a random start has no statistics to keep; set model.frozen_statistics = false")
+        if bool(self.synthetic_images) != bool(self.augmentation.synthetic):
+            raise ConfigError(
+                "synthetic_images and augmentation.synthetic go together: how many are drawn, and their share of views"
+            )
         if not 0 < self.validation < 1:
             raise ConfigError(f"validation is the share held out, between 0 and 1, got {self.validation}")
 

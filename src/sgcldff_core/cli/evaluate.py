@@ -1,0 +1,143 @@
+"""``sgcldff evaluate``: figures of a model on annotated data sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from sgcldff_core.cli.console import progress_bar, say_error, stdout
+from sgcldff_core.errors import ConfigError, DataError
+from sgcldff_core.files import written_atomically
+
+if TYPE_CHECKING:
+    from sgcldff_core.evaluation.assessment import Assessment, ImageAssessment
+    from sgcldff_core.sample import Sample
+
+__all__ = ["evaluate"]
+
+_ROWS = {
+    "disc_iou": "IoU, centred disc (baseline)",
+    "iou": "IoU, leukocyte mask",
+    "cell_iou": "IoU, per cell (missed = 0)",
+    "nucleus_iou": "IoU, nucleus",
+    "right_count": "images with the right count",
+    "count_error": "count error per image",
+    "box_f1": "F1 of boxes at IoU 0.5",
+    "accuracy": "class accuracy (missed = wrong)",
+    "macro_f1": "class macro-F1",
+    "calibration_error": "calibration error (15 bins)",
+    "cells_named": "cells with a known class",
+}
+_SPLITS = ("all", "train", "val", "test")
+
+
+def evaluate(
+    datasets: Annotated[list[Path], typer.Argument(metavar="DATASET...", help="Annotated folders or COCO files.")],
+    model: Annotated[str | None, typer.Option("--model", metavar="M", help="Name or folder; the shipped one.")] = None,
+    split: Annotated[
+        str, typer.Option("--split", metavar="S", help="all, train, val (what the model held out) or test.")
+    ] = "all",
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every figure.")] = None,
+    diameter: Annotated[
+        float | None, typer.Option("--diameter", metavar="PX", help="Not estimated.")
+    ] = None,
+    flips: Annotated[
+        bool, typer.Option("--flips", help="Average over mirror images; slower.")
+    ] = False,
+) -> None:
+    """Measure a model on annotated images, each predicted just as 'predict' does it.
+
+    Exit code 0: all well; 1: some images could not be used, and are named.
+    """
+    from sgcldff_core.evaluation.assessment import assess, summarise
+    from sgcldff_core.model import load_model
+
+    if split not in _SPLITS:
+        raise ConfigError(f"unknown split {split!r}; known are {', '.join(_SPLITS)}")
+    judged = load_model(model)
+    samples, problems = _samples(datasets, split, judged.training.get("validation_groups", ()))
+    images: list[ImageAssessment] = []
+    with progress_bar() as bar:
+        for sample in bar.track(samples, description="evaluating"):
+            try:
+                images += assess([sample], judged, diameter=diameter, flips=flips)
+            except DataError as error:
+                problems.append(str(error))
+    sources = sorted({i.source for i in images})
+    summaries = {source: summarise([i for i in images if i.source == source]) for source in sources}
+    if len(sources) > 1:
+        summaries["all"] = summarise(images)
+    _show(summaries, judged.name, split)
+    if json_file is not None:
+        _write(json_file, judged.name, judged.sha256, split, summaries, images)
+    for problem in problems:
+        say_error(problem)
+    raise typer.Exit(1 if problems else 0)
+
+
+def _samples(paths: Sequence[Path], split: str, held_out: Sequence[str]) -> tuple[list[Sample], list[str]]:
+    from sgcldff_core.datasets import open_dataset
+    from sgcldff_core.training.split import without_copies
+
+    datasets = [open_dataset(path) for path in paths]
+    samples = without_copies([s for dataset in datasets for s in dataset])
+    problems = [f"{p.path}: {p.problem}" for dataset in datasets for p in dataset.report if p.unusable]
+    if split == "test":
+        samples = [s for s in samples if s.split == "test"]
+    elif split != "all":
+        held = set(held_out)
+        samples = [s for s in samples if s.split != "test" and (s.group in held) == (split == "val")]
+    samples = [s for s in samples if s.kinds]
+    if not samples:
+        raise ConfigError(f"no annotated image in split {split!r} of {', '.join(map(str, paths))}")
+    return samples, problems
+
+
+def _show(summaries: Mapping[str, Assessment], model: str, split: str) -> None:
+    table = Table(title=f"model {model}, split {split}", title_justify="left")
+    table.add_column("")
+    for source, summary in summaries.items():
+        table.add_column(f"{source} ({summary.images})", justify="right")
+    for key, title in _ROWS.items():
+        if any(key in s.figures for s in summaries.values()):
+            digits = 0 if key == "cells_named" else 3
+            table.add_row(
+                title, *(f"{s.figures[key]:.{digits}f}" if key in s.figures else "" for s in summaries.values())
+            )
+    stdout.print(table)
+    last = list(summaries.values())[-1]
+    if last.confusion:
+        from sgcldff_core.evaluation.assessment import MISSED
+
+        confusion = Table(title="classes: rows annotated, columns found", title_justify="left")
+        for label in ("", *last.labels, MISSED):
+            confusion.add_column(label, justify="right" if label else "left")
+        for label, row in zip(last.labels, last.confusion, strict=False):
+            confusion.add_row(label, *map(str, row))
+        stdout.print(confusion)
+
+
+def _write(
+    path: Path,
+    model: str,
+    sha256: str,
+    split: str,
+    summaries: Mapping[str, Assessment],
+    images: Sequence[ImageAssessment],
+) -> None:
+    from dataclasses import asdict
+
+    report: dict[str, Any] = {
+        "model": model,
+        "sha256": sha256,
+        "split": split,
+        "summary": {source: s.to_dict() for source, s in summaries.items()},
+        "images": [asdict(i) for i in images],
+    }
+    with written_atomically(path) as draft:
+        draft.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

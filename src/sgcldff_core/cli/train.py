@@ -1,0 +1,103 @@
+"""``sgcldff train``: learn from data sets of any format."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sgcldff_core.cli.console import progress_bar, say_error, stderr, stdout
+from sgcldff_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from sgcldff_core.training import TrainingConfig
+
+__all__ = ["train"]
+
+
+def train(
+    datasets: Annotated[list[Path], typer.Argument(metavar="DATASET...", help="Folders or COCO files to learn from.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The model's folder; made if missing.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="TOML", help="Settings; unnamed ones keep their default.")
+    ] = None,
+    init: Annotated[str | None, typer.Option("--init", metavar="MODEL", help="Start from this model.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in DIR.")] = False,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", metavar="N", help="Instead of the settings' epochs.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", metavar="D", help="cpu, cuda, mps or auto.")] = "auto",
+    devices: Annotated[int, typer.Option("--devices", metavar="N", help="Processes, one on each device.")] = 1,
+) -> None:
+    """Train a network, and keep the weights that did best on held-out images.
+
+    DIR gets model.safetensors and model.json (use it with --model DIR), checkpoint.safetensors for
+    --resume, log.csv, curves.png and TensorBoard events. Ctrl-C stops; what was best so far is kept.
+
+    Exit code 0: all well; 1: some images could not be used, and are named.
+    """
+    from sgcldff_core.training import gather
+    from sgcldff_core.training import train as run
+
+    settings = _settings(config, init, epochs)
+    _refuse_to_overwrite(out, resume)
+    fabric = _launch(settings, device, devices)
+    stderr.print("reading images ...")
+    data = gather(datasets, settings)
+    if fabric.is_global_zero:
+        counts = ", ".join(f"{n} {source}" for source, n in data.provenance["images"].items())
+        held = ", ".join(f"{n} {source}" for source, n in data.provenance["validation_images"].items())
+        stdout.print(f"learning from {counts}; held out {held}", soft_wrap=True)
+    with progress_bar() as bar:
+        task = bar.add_task("training", total=None)
+        for at in run(
+            data.training, data.validation, settings, out, resume=resume, fabric=fabric, provenance=data.provenance
+        ):
+            bar.update(
+                task, total=at.steps, completed=at.step, description=f"epoch {at.epoch}, loss {at.losses['total']:.3f}"
+            )
+            if at.figures:
+                shown = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in at.figures.items())
+                stdout.print(f"epoch {at.epoch}: {shown}", soft_wrap=True)
+    for failure in data.failures:
+        say_error(str(failure))
+    if fabric.is_global_zero:
+        stdout.print(f"the best weights are in {out}", soft_wrap=True)
+    raise typer.Exit(1 if data.failures else 0)
+
+
+def _settings(config: Path | None, init: str | None, epochs: int | None) -> TrainingConfig:
+    from sgcldff_core.model import load_model
+    from sgcldff_core.training import TrainingConfig, read_training_config
+
+    settings = read_training_config(config) if config else TrainingConfig()
+    if init is not None:
+        # The architecture comes with the weights; only the classes may be the settings' own.
+        classes = settings.model.classes if config else load_model(init).config.classes
+        settings = replace(settings, start=init, model=replace(load_model(init).config, classes=classes))
+    return settings if epochs is None else replace(settings, epochs=epochs)
+
+
+def _refuse_to_overwrite(out: Path, resume: bool) -> None:
+    if not resume and (out / "checkpoint.safetensors").exists():
+        raise ConfigError(f"{out} holds a run already; go on with --resume, or choose another --out")
+
+
+def _launch(settings: TrainingConfig, device: str, devices: int) -> Fabric:
+    from lightning_fabric import Fabric
+
+    try:
+        fabric = Fabric(
+            accelerator=device,
+            devices=devices,
+            strategy="ddp" if devices > 1 else "auto",
+            precision=settings.precision,  # type: ignore[arg-type]
+        )
+    except (ValueError, RuntimeError) as refused:
+        raise ConfigError(f"device {device!r} x {devices}, precision {settings.precision!r}: {refused}") from refused
+    fabric.launch()
+    return fabric

@@ -1,0 +1,99 @@
+"""From folders on disk to what a run needs: samples split, brought to one scale, and their origin."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sgcldff_core.datasets import open_dataset
+from sgcldff_core.errors import ConfigError, DataError
+from sgcldff_core.smear import make_samples
+from sgcldff_core.training.prepared import PreparedSample, prepare, typical_diameters
+from sgcldff_core.training.split import split_samples, without_copies
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sgcldff_core.sample import Sample
+    from sgcldff_core.training.config import TrainingConfig
+
+__all__ = ["TrainingData", "gather"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """All that a run learns from.
+
+    Attributes
+    ----------
+    training, validation : list of PreparedSample
+        Synthetic smears, where asked for, are in `training` only.
+    failures : list of DataError
+        Images that could not be used.
+    provenance : dict
+        Sources, counts, typical diameters and the groups held out, for the model's description.
+    """
+
+    training: list[PreparedSample]
+    validation: list[PreparedSample]
+    failures: list[DataError]
+    provenance: dict[str, Any]
+
+
+def gather(paths: Sequence[Path | str], config: TrainingConfig, samples: Iterable[Sample] = ()) -> TrainingData:
+    """Read data sets, hold out a validation split, and bring all images to one scale.
+
+    Parameters
+    ----------
+    paths : sequence of Path or str
+        Data sets of any format; may be empty where `samples` are given.
+    config : TrainingConfig
+        Classes, scale, share held out, seed, synthetic images.
+    samples : iterable of Sample, optional
+        More samples, such as open layers.
+
+    Returns
+    -------
+    TrainingData
+        With at least one training image.
+
+    Raises
+    ------
+    DataError
+        If a path is no data set.
+    ConfigError
+        If there is too little to learn from, or none of it shows a class of the model.
+    """
+    datasets = [open_dataset(path) for path in paths]
+    everything = without_copies([*(s for dataset in datasets for s in dataset), *samples])
+    failures = [DataError(p.path, p.problem) for dataset in datasets for p in dataset.report if p.unusable]
+    if not any(s.labels is not None or s.boxes or s.points or s.image_class for s in everything):
+        raise ConfigError(
+            "nothing to learn from: none of the images has masks, boxes, points or classes; "
+            "annotate some, or check the folder with 'sgcldff datasets inspect'"
+        )
+    training, validation = split_samples(everything, config.validation, config.seed)
+    diameters = typical_diameters(training)
+
+    def bring(chosen: Iterable[Sample]) -> list[PreparedSample]:
+        prepared, failed = prepare(
+            chosen, config.model.classes, config.model.canonical_diameter, diameters, config.model.prior
+        )
+        failures.extend(failed)
+        return prepared
+
+    learned, held = bring(training), bring(validation)
+    provenance = {
+        "images": dict(Counter(s.source for s in learned)),
+        "validation_images": dict(Counter(s.source for s in held)),
+        "validation_groups": sorted({s.group for s in held}),
+        "typical_diameters_px": diameters,
+        "synthetic_images": config.synthetic_images,
+    }
+    if config.synthetic_images:
+        drawn = list(make_samples(config.synthetic_images, config.seed))
+        diameters |= typical_diameters(drawn)
+        learned += bring(drawn)
+    return TrainingData(learned, held, failures, provenance)
