@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -114,9 +115,10 @@ def draw_erythrocyte(
         How thick it is where.
     """
     radius = disc.radius
-    grid = Grid.around(disc.y, disc.x, 1.6 * radius + 4)
-    stretch = 1 + abs(rng.normal(0, habit.stretch)) + (rng.uniform(0.3, 0.9) if rng.random() < 0.06 else 0)
+    stretch = 1 + min(abs(rng.normal(0, habit.stretch)), 0.6) + (rng.uniform(0.3, 0.8) if rng.random() < 0.06 else 0)
+    grid = Grid.around(disc.y, disc.x, radius * (math.sqrt(stretch) + 0.14) + 3)
     outline = blob(rng, grid.y, grid.x, radius, habit.ragged * rng.uniform(0.4, 1.8), stretch)
+    uneven = smooth_noise(rng, grid.shape, 0.8 * radius)
     if rng.random() < 0.04:  # a spiculed cell
         outline = outline + smooth_noise(rng, grid.shape, 0.22 * radius) * np.float32(0.035 * radius)
     outline = flatten_against(outline, grid, disc, neighbours, 0.2 * radius, habit.overlap * radius)
@@ -129,7 +131,7 @@ def draw_erythrocyte(
     pallor = np.clip(habit.pallor * rng.normal(1, 0.35), 0, 0.95) if rng.random() < 0.85 else 0.05
     off_y, off_x = rng.normal(0, 0.07 * radius, 2)
     rho = np.hypot(grid.y - np.float32(off_y), grid.x - np.float32(off_x)) / np.float32(radius)
-    rho = np.maximum(rho + smooth_noise(rng, grid.shape, 0.7 * radius) * np.float32(0.05), 0)
+    rho = np.maximum(rho + uneven * np.float32(0.05), 0)
     steep = rng.uniform(2.0, 6.0)
     pale = np.exp(-((rho / np.float32(width)) ** np.float32(steep))) * np.float32(pallor)
     tilt_y, tilt_x = rng.normal((habit.tilt_y, habit.tilt_x), 0.04).astype(np.float32) / np.float32(radius)
@@ -143,7 +145,7 @@ def draw_erythrocyte(
     rim = np.exp(-(((outline + np.float32(1.3 * line)) / np.float32(line)) ** 2)) * np.float32(rng.uniform(*stain.rim))
     fringe = np.exp(-(((outline - np.float32(1.6 * line)) / np.float32(1.8 * line)) ** 2)) * np.float32(stain.fringe)
     # Line and fringe are broken where the edge is out of focus.
-    broken = np.clip(0.7 + 0.5 * smooth_noise(rng, grid.shape, 0.9 * radius), 0, 1.3)
+    broken = np.clip(0.7 - 0.5 * uneven, 0, 1.3)
     rim, fringe = rim * broken, fringe * broken * np.float32(rng.uniform(0.2, 1.2))
     return DrawnBody(grid, body * (1 - rim), rim - fringe, outline < 0)
 

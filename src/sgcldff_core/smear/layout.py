@@ -67,10 +67,11 @@ class PlacedLeukocyte:
 
 @dataclass(frozen=True, slots=True)
 class PlacedBody:
-    """A red cell or platelet before it is drawn, with the key of its stream."""
+    """A red cell or platelet before it is drawn, with the key of its stream and its neighbours."""
 
     disc: Disc
     key: tuple[int, ...]
+    neighbours: tuple[Disc, ...] = ()
 
 
 def leukocytes_of(seed: int, settings: SmearSettings) -> list[PlacedLeukocyte]:
@@ -148,7 +149,7 @@ def _somewhere(rng: np.random.Generator, radius: float, height: int, width: int,
 
 def red_cells_in(
     seed: int, window: Window, diameter: float, coverage: float, leukocytes: Sequence[Disc], overlap: float
-) -> tuple[list[PlacedBody], list[Disc]]:
+) -> list[PlacedBody]:
     """Place the red cells of a window: a jittered lattice, drawn into clumps, then pushed apart.
 
     Parameters
@@ -168,7 +169,7 @@ def red_cells_in(
 
     Returns
     -------
-    placed : list of PlacedBody
+    list of PlacedBody
         Those that reach into the window. A cell is the same in every window that shows it.
     """
     rng = stream(seed, _PLACE, RED_CELL)
@@ -181,26 +182,46 @@ def red_cells_in(
     drift = [Ripples(rng, 7 * pitch) for _ in range(2)]
     holes = Ripples(rng, 5 * pitch)
     if coverage <= 0:
-        return [], []
+        return []
     # Pushes travel two neighbours far at most, so this margin makes windows agree.
-    margin = 9 * typical + 2.5 * pitch
+    margin = 10 * typical + 2 * pitch + 0.8 * diameter
     row_pitch = 0.866 * pitch
     rows = range(
         math.floor((window.y0 - margin) / row_pitch), math.ceil((window.y0 + window.height + margin) / row_pitch)
     )
     columns = range(math.floor((window.x0 - margin) / pitch), math.ceil((window.x0 + window.width + margin) / pitch))
-    keys = [(row, column) for row in rows for column in columns]
-    draws = np.array([stream(seed, _PLACE, RED_CELL, *key).standard_normal(4) for key in keys])
-    lattice = np.array([(row * row_pitch, (column + 0.5 * (row % 2)) * pitch) for row, column in keys])
+    keys, draws = _lattice(seed, rows, columns)
+    lattice = np.stack([keys[:, 0] * row_pitch, (keys[:, 1] + 0.5 * (keys[:, 0] % 2)) * pitch], axis=1)
     place = lattice + 0.28 * pitch * np.clip(draws[:, :2], -2, 2)
-    place += np.stack([d.at(*lattice.T) for d in drift], axis=1) * (0.45 * clumping * pitch)
-    radii = typical * np.clip(1 + variation * draws[:, 2], 0.7, 1.35)
+    place += np.stack([np.clip(d.at(*lattice.T), -2, 2) for d in drift], axis=1) * (0.45 * clumping * pitch)
+    radii = typical * np.clip(1 + variation * draws[:, 2], 0.7, 1.3)
     kept = draws[:, 3] + clumping * holes.at(*lattice.T) < _quantile(coverage / dense) * math.hypot(1, clumping)
-    place, radii, keys = place[kept], radii[kept], [k for k, keep in zip(keys, kept, strict=True) if keep]
+    place, radii, keys = place[kept], radii[kept], keys[kept]
+    if not len(place):
+        return []
     place = _pushed_apart(place, radii, leukocytes, 1 - overlap / 2)
     discs = [Disc(float(y), float(x), float(r)) for (y, x), r in zip(place, radii, strict=True)]
-    shown = [PlacedBody(d, k) for d, k in zip(discs, keys, strict=True) if window.near(d, 0.6 * d.radius + 4)]
-    return shown, discs
+    tree = cKDTree(place)
+    shown = []
+    for index, (disc, key) in enumerate(zip(discs, keys.tolist(), strict=True)):
+        if window.near(disc, 0.5 * disc.radius + 4):
+            near = tree.query_ball_point(place[index], 2.4 * disc.radius)
+            shown.append(PlacedBody(disc, tuple(key), tuple(discs[i] for i in sorted(near) if i != index)))
+    return shown
+
+
+def _lattice(seed: int, rows: range, columns: range) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the keys of the lattice's points, and four normal numbers for each that never change."""
+    size = 8  # one stream serves a block of this many rows and columns
+    block_rows = range(rows.start // size, rows.stop // size + 1)
+    block_columns = range(columns.start // size, columns.stop // size + 1)
+    inner = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"), axis=-1).reshape(-1, 2)
+    keys, draws = [], []
+    for row in block_rows:
+        for column in block_columns:
+            keys.append(inner + np.array([row * size, column * size]))
+            draws.append(stream(seed, _PLACE, RED_CELL, row, column).standard_normal((size * size, 4)))
+    return np.concatenate(keys), np.concatenate(draws)
 
 
 def _quantile(share: float) -> float:
@@ -212,8 +233,6 @@ def _pushed_apart(
     place: NDArray[np.float64], radii: NDArray[np.float64], leukocytes: Sequence[Disc], reach: float
 ) -> NDArray[np.float64]:
     place = place.copy()
-    if not len(place):
-        return place
     for _ in range(2):
         pairs = cKDTree(place).query_pairs(2 * radii.max(), output_type="ndarray")
         first, second = pairs[np.lexsort(pairs.T[::-1])].T

@@ -53,7 +53,9 @@ def expose(
     image = _blurred(rng, image, float(blur))
     if camera.sharpening:
         reach = max(1.0, 0.012 * settings.diameter)
-        image += np.float32(camera.sharpening) * (image - ndi.gaussian_filter(image, (reach, reach, 0), truncate=2.5))
+        brightness = image @ np.array([0.3, 0.5, 0.2], np.float32)
+        brightness -= ndi.gaussian_filter(brightness, reach, truncate=2.5)
+        image += np.float32(camera.sharpening) * brightness[..., None]
     drawn = rng.uniform(*camera.noise)
     noise = drawn if settings.noise is None else settings.noise
     if noise:

@@ -13,6 +13,8 @@ __all__ = ["Disc", "Grid", "blob", "capsule", "cover", "flatten_against", "merge
 
 Field = NDArray[np.float32]
 
+_DIRECTIONS = np.linspace(0, 2 * np.pi, 2048, endpoint=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Disc:
@@ -82,16 +84,15 @@ def blob(
     along, across = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     root = np.float32(math.sqrt(stretch))
     u, v = (x * along + y * across) / root, (y * along - x * across) * root
-    rho = np.sqrt(u * u + v * v)
-    ray = (u + 1j * v) / np.maximum(rho, np.float32(1e-3))
-    edge = np.ones_like(rho)
-    power, energy = ray * ray, 0.0
-    for order in range(3, 8):
-        power = power * ray
-        size, phase = ragged * rng.standard_normal() * (3 / order) ** 1.3, rng.uniform(0, 2 * np.pi)
-        energy += size * size / 2
-        edge += np.float32(size) * (power * np.complex64(np.exp(1j * phase))).real
-    return np.asarray(rho - edge * np.float32(radius / math.sqrt(1 + energy)), np.float32)
+    # The radius for each direction comes from a table, much cheaper than a sum of cosines a pixel.
+    orders = np.arange(3, 8)
+    sizes = ragged * rng.standard_normal(len(orders)) * (3 / orders) ** 1.3
+    phases = rng.uniform(0, 2 * np.pi, len(orders))
+    edge = 1 + sizes @ np.cos(np.outer(orders, _DIRECTIONS) + phases[:, None])
+    edge *= radius / np.sqrt(np.mean(edge**2))
+    steps = np.float32(len(_DIRECTIONS) / (2 * np.pi))
+    direction = (np.arctan2(v, u) * steps).astype(np.int16) % len(_DIRECTIONS)
+    return np.asarray(np.hypot(u, v) - edge.astype(np.float32)[direction], np.float32)
 
 
 def capsule(y: Field, x: Field, start: Sequence[float], end: Sequence[float], radius: float) -> Field:

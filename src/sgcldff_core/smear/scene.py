@@ -25,7 +25,7 @@ from sgcldff_core.smear.stain import Stain, draw_stain
 from sgcldff_core.smear.texture import stream
 
 if TYPE_CHECKING:
-    from sgcldff_core.smear.outline import Disc, Grid
+    from sgcldff_core.smear.outline import Grid
     from sgcldff_core.smear.settings import SmearSettings
 
 __all__ = ["Painting", "paint", "slide_stain"]
@@ -98,35 +98,27 @@ def paint(seed: int, settings: SmearSettings, leukocytes: Sequence[PlacedLeukocy
         there, here = _overlap(drawn.grid, window)
         density[there] += drawn.density[here]
         free[there] *= 1 - np.float32(0.9) * drawn.cover[here]
-        own = drawn.inside[here] & (labels[there] == 0)
-        if own.any():
-            labels[there][own] = cell.label
-            nucleus[there] |= own & drawn.nucleus[here]
+        inside = drawn.inside[here] & (labels[there] == 0)
+        if inside.any():
+            labels[there][inside] = cell.label
+            nucleus[there] |= inside & drawn.nucleus[here]
             classes[cell.label] = cell.kind
-    placed, red_discs = red_cells_in(seed, window, settings.diameter, settings.erythrocytes, discs, habit.overlap)
+    placed = red_cells_in(seed, window, settings.diameter, settings.erythrocytes, discs, habit.overlap)
+    layers = np.zeros((3, *shape), np.float32)
+    amount, rim, clots = layers
     red_cells, platelets = [], []
-    # Cells that lie over each other are squeezed thinner, so they add up to less than the sum.
-    adding = np.float32(habit.adding)
-    amount, rim, clots = np.zeros((3, *shape), np.float32)
     for body in placed:
-        near = [d for d in red_discs if d is not body.disc and _close(d, body.disc)]
-        drawn_cell = draw_erythrocyte(stream(seed, RED_CELL, *body.key), body.disc, near, discs, stain, habit)
-        red_cells += _add(drawn_cell, amount, rim, free, window, "erythrocyte", adding)
-    for body in platelets_in(seed, window, settings.diameter, settings.platelets, [*discs, *red_discs]):
-        drawn_cell = draw_platelet(stream(seed, PLATELET, *body.key), body.disc)
-        platelets += _add(drawn_cell, clots, clots, free, window, "platelet", adding)
-    for layer, colour in (
-        (amount, stain.erythrocyte),
-        (rim, stain.erythrocyte_rim),
-        (clots, stain.platelet),
-    ):
-        density += (layer * free)[..., None] * colour
+        own = stream(seed, RED_CELL, *body.key)
+        red_cell = draw_erythrocyte(own, body.disc, body.neighbours, discs, stain, habit)
+        red_cells += _add(red_cell, amount, rim, free, window, "erythrocyte", habit.adding)
+    others = [*discs, *(body.disc for body in placed)]
+    for body in platelets_in(seed, window, settings.diameter, settings.platelets, others):
+        platelet = draw_platelet(stream(seed, PLATELET, *body.key), body.disc)
+        platelets += _add(platelet, clots, clots, free, window, "platelet", habit.adding)
+    layers *= free
+    colours = np.stack([stain.erythrocyte, stain.erythrocyte_rim, stain.platelet])
+    density += np.tensordot(layers, colours, axes=(0, 0))
     return Painting(density, labels, nucleus, classes, tuple(red_cells), tuple(platelets))
-
-
-def _close(first: Disc, second: Disc) -> bool:
-    reach = 1.3 * (first.radius + second.radius)
-    return abs(first.y - second.y) < reach and abs(first.x - second.x) < reach
 
 
 def _overlap(grid: Grid, window: Window) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
@@ -148,11 +140,12 @@ def _add(
     free: NDArray[np.float32],
     window: Window,
     kind: str,
-    adding: np.float32,
+    adding: float,
 ) -> list[Box]:
     there, here = _overlap(body.grid, window)
+    # Cells that lie over each other are squeezed thinner, so they add up to less than the sum.
     below, above = amount[there], body.amount[here]
-    amount[there] = np.maximum(below, above) + adding * np.minimum(below, above)
+    amount[there] = np.maximum(below, above) + np.float32(adding) * np.minimum(below, above)
     rim[there] += body.rim[here]
     inside = body.inside[here] & (free[there] > 0.5)
     if not inside.any():

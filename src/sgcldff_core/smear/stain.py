@@ -173,7 +173,7 @@ _SEEN: dict[str, Stain] = {
         chromatin=_rgb(132, 92, 210), pink=_rgb(184, 165, 195), blue=_rgb(150, 158, 195), grey=_rgb(170, 178, 198),
         salmon=_rgb(186, 156, 176), violet=_rgb(162, 120, 186), orange=_rgb(184, 126, 162), indigo=_rgb(96, 70, 170),
         platelet=_rgb(136, 120, 200), pallor=0.75, fringe=0.09, rim=(0.0, 0.3),
-        edge=(0.0, 0.1), stacking=0.5, artefacts=0.12, residue=0.02,
+        edge=(0.0, 0.1), stacking=0.7, artefacts=0.12, residue=0.02,
         camera=Camera((0.007, 0.028), 0.6, (1.2, 1.8), (0.0, 0.08), 1.2, (60, 85)),
     ),
     # ALL-IDB2: dim light, olive background.
@@ -212,9 +212,9 @@ def draw_stain(rng: np.random.Generator, name: str | None) -> Stain:
     blend = rng.uniform(0, 1) * (rng.random() < 0.5)
     known = _between(drawn, other, blend) if name is None else _KNOWN[name]
     strength = np.clip(rng.normal(1, 0.1), 0.6, 1.4)
-    tint = rng.normal(1, 0.03, 3)
+    tint = rng.normal(1, 0.025, 3)
     varied = {
-        key: (getattr(known, key) * tint * strength * max(0.5, rng.normal(1, 0.07)) * rng.normal(1, 0.02, 3)).astype(
+        key: (getattr(known, key) * tint * strength * max(0.5, rng.normal(1, 0.06)) * rng.normal(1, 0.015, 3)).astype(
             np.float32
         )
         for key in _COLOURS

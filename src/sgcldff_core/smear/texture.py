@@ -168,6 +168,6 @@ class Ripples:
             (height, width) float32.
         """
         # cos(a + b) by rows and columns: far cheaper than one cosine for each pixel and wave.
-        rows = np.exp(1j * np.outer(np.arange(y0, y0 + height), self._vector[0]))
-        columns = np.exp(1j * (np.outer(np.arange(x0, x0 + width), self._vector[1]) + self._phase))
+        rows = np.exp(1j * np.outer(np.arange(y0, y0 + height), self._vector[0])).astype(np.complex64)
+        columns = np.exp(1j * (np.outer(np.arange(x0, x0 + width), self._vector[1]) + self._phase)).astype(np.complex64)
         return np.asarray((rows @ columns.T).real * np.sqrt(2 / len(self._phase)), np.float32)
