@@ -36,7 +36,14 @@ class Command:
     summary: str
 
 
-COMMANDS: dict[str, Command] = {}
+COMMANDS: dict[str, Command] = {
+    "train": Command("train", "train", "Train a network, and keep the weights that did best on held-out images."),
+    "evaluate": Command(
+        "evaluate", "evaluate", "Measure a model on annotated images, each predicted just as 'predict' does it."
+    ),
+    "datasets": Command("datasets", "app", "Look into data sets, convert them, and fetch public ones."),
+}
+"""All commands, in the order in which ``sgcldff --help`` lists them."""
 
 
 class _LazyGroup(TyperGroup):
