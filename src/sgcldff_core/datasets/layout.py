@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sgcldff_core.datasets.rasters import IMAGE_SUFFIXES
 from sgcldff_core.datasets.report import ReadReport
+from sgcldff_core.errors import DataError
 
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
@@ -105,9 +107,10 @@ class Format(ABC):
             yield from self.read_root(root, report)
 
 
-def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
-    """Return a sort key that puts ``2.bmp`` before ``10.bmp``."""
-    return tuple((0, int(part)) if part.isdigit() else (1, part.casefold()) for part in re.split(r"(\d+)", path.name))
+def natural_key(path: Path) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Return a sort key that puts ``2.bmp`` before ``10.bmp``, the same on every file system."""
+    parts = re.split(r"([0-9]+)", path.name)
+    return tuple((0, int(part)) if n % 2 else (1, part.casefold()) for n, part in enumerate(parts)), path.name
 
 
 def stem_key(path: Path) -> str:
@@ -126,17 +129,24 @@ def _visible(path: Path) -> bool:
     return not path.name.startswith(".") and path.name != "__MACOSX"
 
 
+def _entries(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[Path]:
+    # Not iterdir(): it asks the disk about each file once more.
+    try:
+        with os.scandir(folder) as entries:
+            found = [Path(entry.path) for entry in entries if wanted(entry)]
+    except PermissionError as error:
+        raise DataError(folder, "the folder may not be read", "change its permissions") from error
+    return sorted((path for path in found if _visible(path)), key=natural_key)
+
+
 def folders_of(folder: Path) -> list[Path]:
     """Return the visible sub-folders in natural order."""
-    return sorted((p for p in folder.iterdir() if p.is_dir() and _visible(p)), key=natural_key)
+    return _entries(folder, lambda entry: entry.is_dir())
 
 
 def files_of(folder: Path, *suffixes: str) -> list[Path]:
     """Return the visible files of a folder in natural order, of these suffixes (lower case) or all."""
-    return sorted(
-        (p for p in folder.iterdir() if p.is_file() and _visible(p) and (not suffixes or p.suffix.lower() in suffixes)),
-        key=natural_key,
-    )
+    return _entries(folder, lambda entry: entry.is_file() and (not suffixes or entry.name.lower().endswith(suffixes)))
 
 
 def images_of(folder: Path) -> list[Path]:
@@ -152,7 +162,7 @@ def child(folder: Path, *names: str) -> Path | None:
 
     if not folder.is_dir():
         return None
-    by_name = {plain(p.name): p for p in sorted(folder.iterdir(), key=natural_key) if _visible(p)}
+    by_name = {plain(p.name): p for p in _entries(folder, lambda entry: True)}
     return next((by_name[plain(n)] for n in names if plain(n) in by_name), None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -20,7 +20,7 @@ from sgcldff_core.datasets.plain import Plain
 from sgcldff_core.datasets.raabin import Raabin
 from sgcldff_core.datasets.report import ReadReport
 from sgcldff_core.datasets.zheng import Zheng
-from sgcldff_core.errors import ConfigError, DataError, UnknownFormatError
+from sgcldff_core.errors import ConfigError, DataError, FormatError, UnknownFormatError
 
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
@@ -40,15 +40,15 @@ class DataSet:
         What was opened.
     format : str
         Name of the format; several are joined by ``+``.
-    readers : tuple of Format
-        What reads it, in order.
+    parts : tuple of (Format, Path)
+        Each root of a data set and what reads it, in order.
     report : ReadReport
         Every file that could not be used and why; complete once the data set was iterated.
     """
 
     path: Path
     format: str
-    readers: tuple[Format, ...]
+    parts: tuple[tuple[Format, Path], ...]
     report: ReadReport = field(default_factory=ReadReport)
 
     def __iter__(self) -> Iterator[Sample]:
@@ -58,16 +58,28 @@ class DataSet:
         ------
         Sample
             With a name that is unique in the whole data set, whatever the case of its letters.
+
+        Raises
+        ------
+        FormatError
+            If not a single image can be used, or an index is damaged.
         """
         seen: set[str] = set()
-        for reader in self.readers:
-            for sample in reader.read(self.path, self.report):
+        for reader, root in self.parts:
+            for sample in reader.read_root(root, self.report):
                 name, n = sample.name, 1
                 while name.casefold() in seen:
                     n += 1
                     name = f"{sample.name}_{n}"
                 seen.add(name.casefold())
                 yield sample if name == sample.name else replace(sample, name=name)
+        if not seen:
+            first = next((f", the first: {p.path}: {p.problem}" for p in self.report.unusable), "")
+            raise FormatError(
+                self.path,
+                f"no image in it could be used, {len(self.report.unusable)} files are unusable{first}",
+                "mend the files or take a whole copy",
+            )
 
 
 def formats() -> Mapping[str, Format]:
@@ -149,10 +161,23 @@ def open_dataset(path: Path | str, format: str = "auto") -> DataSet:
     if not path.exists():
         raise DataError(path, "there is no such file or folder", "check the spelling")
     asked = tuple(known.values()) if format == "auto" else (known[format],)
-    readers = tuple(reader for reader in asked if not reader.generic and reader.sniff(path))
-    if not readers:
-        readers = tuple(reader for reader in asked if reader.generic and reader.sniff(path))
-    if not readers:
+    parts = _find_parts(path, [reader for reader in asked if not reader.generic])
+    parts = parts or _find_parts(path, [reader for reader in asked if reader.generic])
+    if not parts:
+        empty = path.is_dir() and next(path.iterdir(), None) is None
         wanted = "; ".join(f"{reader.name}: {reader.looks_for}" for reader in asked)
-        raise UnknownFormatError(path, f"no data set was recognised here, looked for {wanted}", "give its format")
-    return DataSet(path, "+".join(reader.name for reader in readers), readers)
+        problem = "the folder is empty" if empty else f"no data set was recognised here, looked for {wanted}"
+        raise UnknownFormatError(path, problem, "give the folder that holds the images")
+    names = dict.fromkeys(reader.name for reader, _ in parts)
+    return DataSet(path, "+".join(names), parts)
+
+
+def _find_parts(path: Path, readers: Sequence[Format]) -> tuple[tuple[Format, Path], ...]:
+    """Return the roots at and under a path; each file belongs to the first format that claims it."""
+    parts: list[tuple[Format, Path]] = []
+    for reader in readers:
+        taken = [root for _, root in parts]
+        for root in reader.roots(path):
+            if not any(root.is_relative_to(other) or other.is_relative_to(root) for other in taken):
+                parts.append((reader, root))
+    return tuple(parts)
