@@ -155,7 +155,7 @@ def conversion_lines(done: Conversion) -> Iterator[Text]:
         yield Text(f"left out {n}: ", style="red").append(f"{reason}: {_first(names)}", style="default")
     unusable = [p for p in done.problems if p.unusable]
     if unusable:
-        yield Text(f"{len(unusable)} files could not be used:", style="red")
+        yield Text(f"{len(unusable)} left out as unusable:", style="red")
         yield from (Text(f"  {p.path}: {p.problem}") for p in unusable)
 
 

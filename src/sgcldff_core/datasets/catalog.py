@@ -120,7 +120,7 @@ CATALOG: Mapping[str, PublicDataset] = MappingProxyType(
                     "LISC Database.zip",
                 ),
             ),
-            remark="its server is known to offer plain http only, which anybody on the way can change",
+            remark="its address is plain http: anybody on the way could change what comes",
         ),
         "zheng": PublicDataset(
             title="Zheng, white blood cells for fast segmentation (Dataset 1 and 2)",

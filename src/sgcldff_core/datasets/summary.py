@@ -126,15 +126,13 @@ class DatasetSummary:
                 found.append(f"few cells in {source.source}: {told}; too few to train on, or to give a figure for")
             unknown = next((c.outlined for c in source.classes if c.name == UNKNOWN), 0)
             if unknown:
-                found.append(f"{unknown} outlined cells of {source.source} have no class; they teach outlines only")
+                found.append(f"outlined cells without a class in {source.source}: {unknown}; they teach outlines only")
             if source.bare:
-                found.append(f"{source.bare} images of {source.source} have no annotation at all")
+                found.append(f"images without any annotation in {source.source}: {source.bare}")
         for names in self.duplicates:
             found.append(f"{' and '.join(names)} have the same pixels but are not of one group: keep them on one side")
         if self.torn:
-            found.append(
-                f"the published split shows {len(self.torn)} groups on both sides, the first is {self.torn[0]}"
-            )
+            found.append(f"groups on both sides of the published split: {len(self.torn)}, the first is {self.torn[0]}")
         if self.groups < self.images:
             found.append(f"{self.images} images show {self.groups} scenes: split by group, never by image")
         return tuple(found)

@@ -203,7 +203,7 @@ def checked_names(samples: Iterable[Sample]) -> Iterator[Sample]:
     seen: dict[str, str] = {}
     for sample in samples:
         name = sample.name
-        if not name or name.startswith(".") or set(name) & set('/\\:*?"<>|\0'):
+        if not name.isprintable() or name[:1] in ("", ".") or set(name) & set('/\\:*?"<>|'):
             raise ConfigError(f"the sample name {name!r} cannot be a file name; rename the sample")
         if name.casefold() in seen:
             raise ConfigError(f"two samples are named {seen[name.casefold()]!r} and {name!r}; rename one")

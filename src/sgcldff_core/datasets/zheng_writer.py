@@ -96,7 +96,7 @@ def write_zheng(
         _save_classes(draft / f"Class Labels of {_SET}.csv", rows)
         about = {"title": provenance.title, "origin": provenance.origin, "history": provenance.steps, "images": origins}
         (draft / ZHENG_INDEX).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        lost = [f"the {what} of {n} images have no place in this format" for what, n in unsaid.items()]
+        lost = [f"{what} have no place in this format; images that had them: {n}" for what, n in unsaid.items()]
         written = tally.written(folder, lost)
     return written
 
