@@ -59,12 +59,20 @@ class FakeModel:
         image: NDArray[np.uint8],
         model: Any,
         *,
+        name: str = "image",
         diameter: float | None = None,
         explain: bool = False,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> FakePrediction:
         self.calls.append(
-            {"shape": image.shape, "dtype": image.dtype, "model": model.name, "diameter": diameter, "explain": explain}
+            {
+                "name": name,
+                "shape": image.shape,
+                "dtype": image.dtype,
+                "model": model.name,
+                "diameter": diameter,
+                "explain": explain,
+            }
         )
         assert progress is not None
         step = 0

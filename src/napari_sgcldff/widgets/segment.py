@@ -232,7 +232,9 @@ def _find(source: Source, model: str, diameter: float | None, explain: bool, rep
     report("loading the model", 0, 0)
     loaded = load_model(model or None)
     begun = time.perf_counter()
-    prediction = predict_image(source.image, loaded, diameter=diameter, explain=explain, progress=report)
+    prediction = predict_image(
+        source.image, loaded, name=source.name, diameter=diameter, explain=explain, progress=report
+    )
     run = {
         "model": loaded.name,
         "sha256": loaded.sha256,

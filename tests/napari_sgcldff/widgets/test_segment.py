@@ -67,7 +67,14 @@ def test_one_click_outlines_names_and_counts_the_cells(
     assert cells.metadata[KEY]["model"] == "leukocytes"
     assert cells.metadata[KEY]["diameter_given"] is False
     assert fake_model.calls == [
-        {"shape": smear.image.shape, "dtype": np.uint8, "model": "leukocytes", "diameter": None, "explain": False}
+        {
+            "name": "field",
+            "shape": smear.image.shape,
+            "dtype": np.uint8,
+            "model": "leukocytes",
+            "diameter": None,
+            "explain": False,
+        }
     ]
     rows = {name: (int(count), share) for name, count, share in _table(widget)}
     assert rows["all"] == (len(smear.classes), "100.0 %")
