@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.sample import Box, Raster, Sample
 from sgcldff_core.smear.layout import Window, leukocytes_of
-from sgcldff_core.smear.optics import expose
+from sgcldff_core.smear.optics import Exposure, expose
 from sgcldff_core.smear.scene import paint, slide_stain
 from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.texture import stream
 
-__all__ = ["Smear", "make_smear"]
+__all__ = ["EXPOSURE", "GRAIN", "Smear", "make_smear"]
 
-_EXPOSURE = 7
+# First keys of the streams of the light, and of what no two pixels share.
+EXPOSURE, GRAIN = 7, 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +106,9 @@ def make_smear(seed: int, settings: SmearSettings = SmearSettings()) -> Smear:  
         raise ConfigError(f"seed is {seed}; it must be 0 or more")
     window = Window(0, 0, settings.height, settings.width)
     painting = paint(seed, settings, leukocytes_of(seed, settings), window)
-    image = expose(stream(seed, _EXPOSURE), painting.density, slide_stain(seed, settings), settings)
+    stain = slide_stain(seed, settings)
+    exposure = Exposure.draw(stream(seed, EXPOSURE), stain.camera, settings)
+    image = expose(stream(seed, GRAIN), painting.density, stain, exposure, settings.diameter)
     return Smear(
         image=image,
         labels=painting.labels,

@@ -175,7 +175,7 @@ def red_cells_in(
     rng = stream(seed, _PLACE, RED_CELL)
     typical = _RED_CELL_DIAMETER * diameter / 2 * float(np.clip(rng.normal(1, 0.06), 0.85, 1.15))
     variation = float(rng.uniform(0.03, 0.09))
-    clumping = float(rng.uniform(0.1, 1.3))
+    clumping = float(rng.uniform(0.1, 1.3)) * (1 + overlap / 2)
     # A thin smear is a lattice with holes, since even there the cells lie in groups.
     dense = max(coverage, 0.45)
     pitch = typical * math.sqrt(2 * math.pi / (math.sqrt(3) * dense))
@@ -184,7 +184,7 @@ def red_cells_in(
     if coverage <= 0:
         return []
     # Pushes travel two neighbours far at most, so this margin makes windows agree.
-    margin = 10 * typical + 2 * pitch + 0.8 * diameter
+    margin = 10 * typical + 2.6 * pitch + 0.8 * diameter
     row_pitch = 0.866 * pitch
     rows = range(
         math.floor((window.y0 - margin) / row_pitch), math.ceil((window.y0 + window.height + margin) / row_pitch)

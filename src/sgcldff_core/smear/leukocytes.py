@@ -93,7 +93,9 @@ class _Canvas:
         hue = np.clip(smooth_noise(self.rng, self.grid.shape, 0.5 * self.radius), -2, 2) * amount * np.float32(0.04)
         self.density += amount[..., None] * self.stain.chromatin + hue[..., None] * self.stain.hue
 
-    def scatter(self, count: int, radius: tuple[float, float], strength: tuple[float, float]) -> Field:
+    def scatter(
+        self, count: int, radius: tuple[float, float], strength: tuple[float, float], hollow: float = 0.0
+    ) -> Field:
         """Throw granules anywhere over the cell's box; sizes in shares of the cell's radius."""
         rng, (height, width) = self.rng, self.grid.shape
         return splat(
@@ -102,12 +104,13 @@ class _Canvas:
             rng.uniform(0, width, count),
             self.radius * rng.uniform(*radius, count),
             rng.uniform(*strength, count),
+            hollow,
         )
 
     def pack(self, radius: float, spread: float, hollow: float) -> Field:
         """Fill the cell's box with granules that lie side by side."""
         rng, (height, width) = self.rng, self.grid.shape
-        pitch = max(1.5, rng.uniform(1.7, 2.3) * radius * self.radius)
+        pitch = max(1.5, rng.uniform(1.4, 1.9) * radius * self.radius)
         rows = np.arange(-1, height / (0.87 * pitch) + 1)
         columns = np.arange(-1, width / pitch + 1)
         y, x = np.meshgrid(rows * 0.87 * pitch, columns * pitch, indexing="ij")
@@ -208,7 +211,7 @@ def _eosinophil(c: _Canvas) -> Field:
     shape = lobed(rng, c.grid, c.radius, lobes, share, rng.uniform(0.6, 0.9), rng.uniform(0.05, 0.12))
     shape = with_area(shape, c.cell + 0.05 * c.radius, share, 0.05 * c.radius)
     size = rng.uniform(0.04, 0.062)
-    granules = c.pack(size, 0.22, hollow=rng.uniform(0.2, 0.5)) * np.float32(rng.uniform(0.7, 1.0))
+    granules = c.pack(size, 0.3, hollow=rng.uniform(0.2, 0.5)) * np.float32(rng.uniform(0.7, 1.0))
     fill = cover(c.cell + size * c.radius, 0.12 * c.radius)
     bare = cover(smooth_noise(rng, c.grid.shape, 0.5 * c.radius) - 1.7, 0.9)
     c.lay(granules * fill * bare, stain.orange, hides=0.3)
@@ -226,7 +229,7 @@ def _basophil(c: _Canvas) -> Field:
     shape = with_area(shape, c.cell + 0.06 * c.radius, share, 0.12 * c.radius)
     c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.25, 0.1, 0.12), rng.uniform(0.5, 0.9))
     size = rng.uniform(0.035, 0.06)
-    coarse = c.scatter(int(rng.uniform(0.4, 1.1) / size**2), (0.6 * size, 1.25 * size), (0.35, 1.0))
+    coarse = c.scatter(int(rng.uniform(0.4, 1.1) / size**2), (0.6 * size, 1.25 * size), (0.35, 1.0), hollow=0.05)
     fine = c.scatter(int(rng.uniform(0.5, 1.5) / size**2), (0.3 * size, 0.6 * size), (0.3, 0.8))
     # Uneven outlines, since neighbours melt together, and gaps where granules were washed out.
     ragged = 1 + 0.35 * smooth_noise(rng, c.grid.shape, max(1.5, 0.6 * size * c.radius))

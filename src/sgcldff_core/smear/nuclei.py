@@ -237,11 +237,11 @@ def chromatin_of(
     fine = smooth_noise(rng, grid.shape, max(1.2, 0.04 * radius))
     broad = smooth_noise(rng, grid.shape, 0.7 * radius)
     # Light gaps wind between the clumps, here and there.
-    winding = smooth_noise(rng, grid.shape, max(2.0, 0.13 * radius))
-    where = np.clip(smooth_noise(rng, grid.shape, max(2.0, 0.12 * radius)), 0, 1.5)
-    gaps = np.exp(-((winding / np.float32(0.3)) ** 2)) * where
+    winding = smooth_noise(rng, grid.shape, max(2.0, 0.11 * radius))
+    where = np.clip(smooth_noise(rng, grid.shape, max(1.5, 0.07 * radius)), 0, 1.5)
+    gaps = np.exp(-((winding / np.float32(0.45)) ** 2)) * where
     # The membrane is lined with dense chromatin, unevenly.
     line = np.float32(max(1.0, 0.045 * radius))
     rim = np.exp(-(((outline + line) / line) ** 2)) * (1 + 0.4 * clumps)
-    texture = (1 - lace) * clumps + lace * threads + 0.35 * fine + 0.8 * broad - 2.0 * gaps + 0.8 * rim
+    texture = (1 - lace) * clumps + lace * threads + 0.5 * fine + 0.8 * broad - 2.0 * gaps + 0.8 * rim
     return np.asarray(1 + np.float32(contrast) * texture, np.float32)

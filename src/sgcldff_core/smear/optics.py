@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,90 +17,146 @@ from sgcldff_core.smear.texture import Ripples
 
 if TYPE_CHECKING:
     from sgcldff_core.smear.settings import SmearSettings
-    from sgcldff_core.smear.stain import Stain
+    from sgcldff_core.smear.stain import Camera, Stain
 
-__all__ = ["expose"]
+__all__ = ["Exposure", "expose"]
+
+_BRIGHTNESS = np.array([0.3, 0.5, 0.2], np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exposure:
+    """How one slide is lit and photographed; everything but the grain of single pixels.
+
+    Attributes
+    ----------
+    blur : tuple of float
+        Standard deviation of the blur of red, green and blue, in pixels.
+    shifts : tuple of tuple of float
+        By how much red and blue lie beside green (row, column), in pixels, at most 1.
+    noise : float
+        Standard deviation of the sensor's noise in grey levels.
+    vignetting : float
+        Share of the light lost in the corners.
+    middle, tilt : tuple of float
+        Brightest point, from -1 to 1 along both axes, and slope of the light.
+    dust : float
+        Mean number of dust rings in an area of ten squared diameters.
+    quality : int
+        Of the JPEG; 100 for none.
+    plasma, lines, patches : Ripples
+        Where dried plasma took up stain.
+    """
+
+    blur: tuple[float, float, float]
+    shifts: tuple[tuple[float, float], tuple[float, float]]
+    noise: float
+    vignetting: float
+    middle: tuple[float, float]
+    tilt: tuple[float, float]
+    dust: float
+    quality: int
+    plasma: Ripples
+    lines: Ripples
+    patches: Ripples
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, camera: Camera, settings: SmearSettings) -> Exposure:
+        """Draw what the settings leave open, within what the camera does."""
+        blur = rng.uniform(*camera.blur) * settings.diameter
+        noise, vignetting = rng.uniform(*camera.noise), rng.uniform(*camera.vignetting)
+        blur = blur if settings.defocus is None else settings.defocus
+        # Red and blue come to a focus a little before and behind green, and beside it.
+        red, blue = (math.hypot(blur, most * rng.random()) for most in (0.25, 0.4))
+        shifts = np.clip(rng.normal(0, 0.18, (2, 2)), -1, 1).tolist()
+        middle, tilt = rng.normal(0, 0.15, 2).tolist(), rng.normal(0, 0.012, 2).tolist()
+        return cls(
+            blur=(red, float(blur), blue),
+            shifts=((shifts[0][0], shifts[0][1]), (shifts[1][0], shifts[1][1])),
+            noise=float(noise if settings.noise is None else settings.noise),
+            vignetting=float(vignetting if settings.vignetting is None else settings.vignetting),
+            middle=(middle[0], middle[1]),
+            tilt=(tilt[0], tilt[1]),
+            dust=camera.dust,
+            quality=int(rng.integers(camera.quality[0], camera.quality[1] + 1)),
+            plasma=Ripples(rng, 2.5 * settings.diameter),
+            lines=Ripples(rng, 0.7 * settings.diameter, 16),
+            patches=Ripples(rng, 1.2 * settings.diameter, 16),
+        )
+
+    def reach(self, diameter: float) -> int:
+        """Return how far a pixel's light may travel, in pixels."""
+        return math.ceil(3 * max(self.blur) + 2.5 * _sharpening_reach(diameter)) + 2
 
 
 def expose(
-    rng: np.random.Generator, density: NDArray[np.float32], stain: Stain, settings: SmearSettings
+    rng: np.random.Generator,
+    density: NDArray[np.float32],
+    stain: Stain,
+    exposure: Exposure,
+    diameter: float,
+    origin: tuple[int, int] = (0, 0),
 ) -> NDArray[np.uint8]:
     """Photograph a smear.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        The exposure's own stream.
+        Source of the pixels' own noise, and of dust.
     density : ndarray
         (H, W, 3) float32 optical density, natural logarithm; changed in place.
     stain : Stain
         Background and camera.
-    settings : SmearSettings
-        Blur, noise and vignetting where they were asked for.
+    exposure : Exposure
+        Light, focus and sensor.
+    diameter : float
+        Of a typical leukocyte, in pixels.
+    origin : tuple of int, optional
+        Place of the top-left pixel on the slide (row, column).
 
     Returns
     -------
     ndarray
         (H, W, 3) uint8 RGB.
     """
-    camera = stain.camera
-    light = _light(rng, density.shape[:2], stain, settings)
+    light = _light(density.shape[:2], stain, exposure, origin)
     np.negative(density, out=density)
     image = np.exp(density, out=density)
     image *= light
-    if camera.dust:
-        _dust(rng, image, camera.dust, settings.diameter)
-    drawn = rng.uniform(*camera.blur) * settings.diameter
-    blur = drawn if settings.defocus is None else settings.defocus
-    image = _blurred(rng, image, float(blur))
-    if camera.sharpening:
-        reach = max(1.0, 0.012 * settings.diameter)
-        brightness = image @ np.array([0.3, 0.5, 0.2], np.float32)
-        brightness -= ndi.gaussian_filter(brightness, reach, truncate=2.5)
-        image += np.float32(camera.sharpening) * brightness[..., None]
-    drawn = rng.uniform(*camera.noise)
-    noise = drawn if settings.noise is None else settings.noise
-    if noise:
-        # Eyepiece cameras interpolate colours from one sensor, so most of the noise is in the brightness.
+    _dust(rng, image, exposure.dust, diameter)
+    for channel, sigma in enumerate(exposure.blur):
+        if sigma > 0.15:
+            image[..., channel] = ndi.gaussian_filter(image[..., channel], sigma, truncate=3.0)
+    for channel, (dy, dx) in zip((0, 2), exposure.shifts, strict=True):
+        image[..., channel] = _shifted(_shifted(image[..., channel], dy, 0), dx, 1)
+    brightness = np.asarray(image @ _BRIGHTNESS, np.float32)
+    brightness -= ndi.gaussian_filter(brightness, _sharpening_reach(diameter), truncate=2.5)
+    image += np.float32(stain.camera.sharpening) * brightness[..., None]
+    if exposure.noise:
+        # Cameras interpolate colours from one sensor, so most of the noise is in the brightness.
         grain = rng.standard_normal((*image.shape[:2], 4), dtype=np.float32)
-        image += np.float32(noise) * (np.float32(0.75) * grain[..., :1] + np.float32(0.65) * grain[..., 1:])
-    pixels = np.clip(image + np.float32(0.5), 0, 255).astype(np.uint8)
-    quality = int(rng.integers(camera.quality[0], camera.quality[1] + 1))
-    return _compressed(pixels, quality)
+        image += np.float32(exposure.noise) * (np.float32(0.75) * grain[..., :1] + np.float32(0.65) * grain[..., 1:])
+    return _compressed(np.clip(image + np.float32(0.5), 0, 255).astype(np.uint8), exposure.quality)
 
 
-def _light(
-    rng: np.random.Generator, shape: tuple[int, int], stain: Stain, settings: SmearSettings
-) -> NDArray[np.float32]:
+def _sharpening_reach(diameter: float) -> float:
+    return max(1.0, 0.012 * diameter)
+
+
+def _light(shape: tuple[int, int], stain: Stain, exposure: Exposure, origin: tuple[int, int]) -> NDArray[np.float32]:
     height, width = shape
-    drawn = rng.uniform(*stain.camera.vignetting)
-    loss = drawn if settings.vignetting is None else settings.vignetting
-    off_y, off_x, tilt_y, tilt_x = rng.normal(0, (0.15, 0.15, 0.012, 0.012))
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] if height > 1 else np.zeros((1, 1), np.float32)
-    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :] if width > 1 else np.zeros((1, 1), np.float32)
-    corner = ((y - np.float32(off_y)) ** 2 + (x - np.float32(off_x)) ** 2) / 2
-    even = (1 - np.float32(loss) * np.minimum(corner, 1)) * (1 + np.float32(tilt_y) * y + np.float32(tilt_x) * x)
-    # Plasma takes up a little stain, unevenly.
-    plasma = np.maximum(Ripples(rng, 2.5 * settings.diameter).window(0, 0, height, width), -1)
-    lines = np.abs(Ripples(rng, 0.7 * settings.diameter, 16).window(0, 0, height, width))
-    patches = np.clip(Ripples(rng, 1.2 * settings.diameter, 16).window(0, 0, height, width), 0, 2)
+    y = ((2 * np.arange(height, dtype=np.float32) + 1) / height - 1)[:, None]
+    x = ((2 * np.arange(width, dtype=np.float32) + 1) / width - 1)[None, :]
+    corner = ((y - np.float32(exposure.middle[0])) ** 2 + (x - np.float32(exposure.middle[1])) ** 2) / 2
+    even = 1 - np.float32(exposure.vignetting) * np.minimum(corner, 1)
+    even = even * (1 + np.float32(exposure.tilt[0]) * y + np.float32(exposure.tilt[1]) * x)
+    # Plasma takes up a little stain, unevenly, and leaves lines where it dried.
+    plasma = np.maximum(exposure.plasma.window(*origin, height, width), -1)
+    lines = exposure.lines.window(*origin, height, width)
+    patches = np.clip(exposure.patches.window(*origin, height, width), 0, 2)
     residue = np.float32(stain.residue) * patches * (0.12 + np.exp(-((lines / np.float32(0.08)) ** 2)))
     veil = np.exp(-(np.float32(0.025) * plasma + residue)[..., None] * stain.pink)
     return np.asarray(even[..., None] * veil * stain.background, np.float32)
-
-
-def _blurred(rng: np.random.Generator, image: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
-    # Red and blue come to a focus a little before and behind green, and beside it.
-    spread = np.hypot(blur, (0.25 * rng.random(), 0.0, 0.4 * rng.random()))
-    shifts = rng.normal(0, 0.18, (3, 2))
-    for channel, (sigma, (dy, dx)) in enumerate(zip(spread, shifts, strict=True)):
-        plane = image[..., channel]
-        if sigma > 0.15:
-            plane = ndi.gaussian_filter(plane, sigma, truncate=3.0)
-        if channel != 1:
-            plane = _shifted(_shifted(plane, float(dy), 0), float(dx), 1)
-        image[..., channel] = plane
-    return image
 
 
 def _dust(rng: np.random.Generator, image: NDArray[np.float32], density: float, diameter: float) -> None:
@@ -118,7 +176,6 @@ def _dust(rng: np.random.Generator, image: NDArray[np.float32], density: float, 
 
 
 def _shifted(plane: NDArray[np.float32], by: float, axis: int) -> NDArray[np.float32]:
-    by = float(np.clip(by, -1, 1))
     length = plane.shape[axis]
     source = np.clip(np.arange(length) + (1 if by > 0 else -1), 0, length - 1)
     return np.asarray(plane * np.float32(1 - abs(by)) + plane.take(source, axis) * np.float32(abs(by)), np.float32)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make_samples", "varied_settings"]
 
-_SETTINGS, _SEED = 8, 9
+_SETTINGS, _SEED = 9, 10
 
 
 def make_samples(count: int, seed: int, settings: SmearSettings | None = None) -> Iterator[Sample]:
