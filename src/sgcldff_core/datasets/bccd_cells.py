@@ -108,7 +108,7 @@ def _split(part: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.int
     for i, seed in enumerate(alone, start=1):
         # Only the deep inside: the rim of one cell may reach into what the other's box holds alone.
         markers[seed & (depth >= 0.5 * depth[seed].max(initial=0))] = i
-    grown: NDArray[np.int32] = watershed(-depth, markers, mask=part)  # type: ignore[no-untyped-call]
+    grown: NDArray[np.int32] = watershed(-depth, markers, mask=part)
     return grown
 
 

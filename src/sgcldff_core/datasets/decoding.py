@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from tifffile import TiffFileError
 
-from sgcldff_core.errors import ConfigError, UnreadableImageError
+from sgcldff_core.errors import ConfigError, SgcldffError, UnreadableImageError
 
 __all__ = [
     "MAX_PIXELS_VARIABLE",
@@ -35,8 +35,21 @@ MAX_PIXELS_VARIABLE = "SGCLDFF_MAX_IMAGE_PIXELS"
 # 300 MB as RGB: ten times the largest camera frame of a microscope, and harmless.
 _MAX_PIXELS = 100_000_000
 
-# What decoders raise for damaged files; everything else is a fault of ours and must be seen.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
+# What decoders raise, and warn of where warnings are errors, when a header or its data is damaged:
+# with their inner workings upset, nearly anything. Damage is chained, so a fault of ours stays visible.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    UserWarning,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +76,8 @@ def naming_the_file(path: Path) -> Iterator[None]:
         if path.stat().st_size == 0:
             raise UnreadableImageError(path, "the file is empty", "copy it again from its source")
         yield
-    except UnreadableImageError:
-        raise
+    except SgcldffError:
+        raise  # ConfigError is a ValueError too
     except FileNotFoundError as error:
         raise UnreadableImageError(path, "there is no such file", "check the spelling") from error
     except IsADirectoryError as error:

@@ -91,7 +91,7 @@ def mask_of(segmentation: object, shape: tuple[int, int]) -> NDArray[np.bool_]:
         return np.repeat(np.arange(runs.size) % 2 == 1, runs).reshape(shape, order="F")
     mask = np.zeros(shape, bool)
     for points in _rings(segmentation):
-        mask[polygon(points[1::2] - 0.5, points[::2] - 0.5, shape)] = True  # type: ignore[no-untyped-call]
+        mask[polygon(points[1::2] - 0.5, points[::2] - 0.5, shape)] = True
     return mask
 
 

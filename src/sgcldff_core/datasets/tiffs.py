@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ __all__ = ["decode_tiff", "is_tiff", "tiff_shape"]
 
 _REMEDY = "save it anew as an 8-bit RGB TIFF or PNG"
 
+# Bytes of a value by the number of its type; 1 for those not named.
+_TAG_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -27,8 +32,33 @@ def is_tiff(path: Path) -> bool:
         return file.read(4) in _MAGIC
 
 
+def _check_whole(path: Path) -> None:
+    """Refuse a TIFF that ends before its last page or description: tifffile would make do with the rest."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        order = "<" if file.read(2) == b"II" else ">"
+        big = file.read(2) in (b"+\0", b"\0+")
+        count, tag, offset = (
+            struct.Struct(order + kind) for kind in (("Q", "HHQQ", "Q") if big else ("H", "HHII", "I"))
+        )
+        file.seek(8 if big else 4)
+        pages: set[int] = set()
+        while page := offset.unpack(file.read(offset.size))[0]:
+            whole = page < size and page not in pages
+            pages.add(page)
+            file.seek(page)
+            (tags,) = count.unpack(file.read(count.size) if whole else bytes(count.size))
+            for _, kind, length, value in tag.iter_unpack(file.read(tags * tag.size)):
+                held = length * _TAG_BYTES.get(kind, 1)
+                whole &= held <= offset.size or value + held <= size
+            if not whole:
+                raise UnreadableImageError(path, "the image is truncated or damaged", "copy it again from its source")
+
+
 def tiff_shape(path: Path) -> tuple[int, int]:
     """Return height and width of the first plane, upright, without decoding it."""
+    _check_whole(path)
     with TiffFile(path) as tiff:
         page = tiff.series[0].keyframe
         shape = page.imagelength, page.imagewidth
@@ -56,6 +86,7 @@ def decode_tiff(path: Path, max_pixels: int | None, *, numbers: bool = False) ->
     UnreadableImageError
         If its channels are neither grey nor RGB.
     """
+    _check_whole(path)
     with TiffFile(path) as tiff:
         series = tiff.series[0]
         page = series.keyframe
