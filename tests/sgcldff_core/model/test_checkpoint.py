@@ -1,0 +1,140 @@
+"""Models on disk: what is saved comes back, and what is damaged is refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sgcldff_core.errors import ConfigError, CorruptModelError, ModelNotFoundError
+from sgcldff_core.model import Model, ModelConfig, add_model, available_models, build_network, load_model, save_model
+from sgcldff_core.model import checkpoint as models
+
+CONFIG = ModelConfig(swin=False, width=32, cardinality=8)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    network = build_network(CONFIG).eval()
+    model = Model("mine", CONFIG, network, calibration={"temperature": 1.5}, training={"data": "none"})
+    return save_model(model, tmp_path_factory.mktemp("models") / "mine", half=False)
+
+
+@pytest.fixture
+def copy(saved: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in saved.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+def test_what_is_saved_comes_back(saved: Path) -> None:
+    model, again = load_model(saved), load_model(saved)
+    assert model.config == CONFIG
+    assert model.temperature == 1.5
+    assert not model.network.training
+    image, prior = torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(model.network(image, prior).cell, again.network(image, prior).cell)
+
+
+def test_half_precision_halves_the_file_and_keeps_the_result(saved: Path, tmp_path: Path) -> None:
+    model = load_model(saved)
+    small = save_model(model, tmp_path / "small")
+    ratio = (small / "model.safetensors").stat().st_size / (saved / "model.safetensors").stat().st_size
+    assert 0.45 < ratio < 0.55
+    image, prior = torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64)
+    with torch.inference_mode():
+        full = model.network(image, prior).cell.sigmoid()
+        half = load_model(small).network(image, prior).cell.sigmoid()
+    assert torch.allclose(full, half, atol=0.02)
+
+
+def test_a_flipped_byte_is_refused(copy: Path) -> None:
+    file = copy / "model.safetensors"
+    raw = bytearray(file.read_bytes())
+    raw[-100] ^= 1
+    file.write_bytes(raw)
+    with pytest.raises(CorruptModelError, match=r"model\.safetensors: its sha256 is not the one in model\.json"):
+        load_model(copy)
+
+
+def _rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+    import hashlib
+
+    save_file(tensors, folder / "model.safetensors")
+    description = json.loads((folder / "model.json").read_text())
+    description["sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(description))
+
+
+def test_a_missing_tensor_is_named(copy: Path) -> None:
+    tensors = load_file(copy / "model.safetensors")
+    del tensors["segmentation.out.bias"]
+    _rewrite(copy, tensors)
+    with pytest.raises(CorruptModelError, match=r"lacks \['segmentation\.out\.bias'\]"):
+        load_model(copy)
+
+
+def test_a_tensor_of_another_shape_is_named(copy: Path) -> None:
+    tensors = load_file(copy / "model.safetensors")
+    tensors["segmentation.out.bias"] = torch.zeros(4)
+    _rewrite(copy, tensors)
+    with pytest.raises(CorruptModelError, match=r"segmentation\.out\.bias has shape \(4,\).*\(3,\)"):
+        load_model(copy)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "format version None, this release reads 1"),
+        ('{"format": 99}', "format version 99, this release reads 1"),
+    ],
+)
+def test_a_description_that_cannot_be_used_is_refused(copy: Path, text: str, message: str) -> None:
+    (copy / "model.json").write_text(text)
+    with pytest.raises(CorruptModelError, match=message):
+        load_model(copy)
+
+
+def test_missing_weights_are_named(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(CorruptModelError, match=r"model\.safetensors: cannot be read"):
+        load_model(copy)
+
+
+def test_an_unknown_setting_in_the_description_is_refused(copy: Path) -> None:
+    description = json.loads((copy / "model.json").read_text())
+    description["config"]["wings"] = 2
+    (copy / "model.json").write_text(json.dumps(description))
+    with pytest.raises(CorruptModelError, match="unknown model setting wings"):
+        load_model(copy)
+
+
+def test_an_unknown_name_lists_the_known() -> None:
+    with pytest.raises(ModelNotFoundError, match="no model 'nosuch'"):
+        load_model("nosuch")
+
+
+def test_a_model_is_added_once_under_a_plain_name(saved: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(models, "user_models", lambda: tmp_path / "home")
+    target = add_model(saved, "ours")
+    assert available_models()["ours"] == target
+    assert load_model("ours").config == CONFIG
+    with pytest.raises(ConfigError, match="there is a model 'ours' already"):
+        add_model(saved, "ours")
+    with pytest.raises(ConfigError, match="is no name for a model"):
+        add_model(saved, "../ours")
+
+
+def test_a_damaged_model_is_not_added(copy: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(models, "user_models", lambda: tmp_path / "home")
+    (copy / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(CorruptModelError):
+        add_model(copy, "ours")
+    assert not (tmp_path / "home" / "ours").exists()
