@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
 from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.datasets.history import COCO_INDEX
 from sgcldff_core.datasets.kinds import NOT_LEUKOCYTES, UNNAMED
-from sgcldff_core.datasets.writing import Pixels, Tally, Written, counted_cells, in_order, known_of
+from sgcldff_core.datasets.pixels import Pixels, counted_cells, save_png
+from sgcldff_core.datasets.writing import Tally, Written, in_order, known_of
 
 if TYPE_CHECKING:
     from sgcldff_core.datasets.history import Provenance
@@ -76,7 +76,7 @@ def write_coco(
             tally.images += 1
             tally.cells += len(pixels.numbers)
             file = f"images/{sample.name}.png"
-            Image.fromarray(pixels.image).save(draft / file)
+            save_png(draft / file, pixels.image)
             cells = _cells(sample, pixels)
             images.append({"id": tally.images, "file_name": file, **_image_of(sample, pixels)})
             annotations += [{"image_id": tally.images, **a} for a in (*cells, *_boxes(sample, cells))]

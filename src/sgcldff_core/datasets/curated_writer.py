@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
 
 from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.datasets.history import CURATED_INDEX
-from sgcldff_core.datasets.writing import Pixels, Tally, Written, in_order, known_of
+from sgcldff_core.datasets.pixels import Pixels, save_png
+from sgcldff_core.datasets.writing import Tally, Written, in_order, known_of
 
 if TYPE_CHECKING:
     from sgcldff_core.datasets.history import Provenance
@@ -86,13 +86,13 @@ def write_curated(
 def _save(name: str, pixels: Pixels, folder: Path) -> dict[str, Any]:
     """Save the pixels; return the paths relative to the folder."""
     files: dict[str, Any] = {"file": f"images/{name}.png", "labels": None, "nuclei": None}
-    Image.fromarray(pixels.image).save(folder / files["file"])
+    save_png(folder / files["file"], pixels.image)
     if pixels.labels is not None:
         files["labels"] = f"labels/{name}.tif"
         save_labels(folder / files["labels"], pixels.labels)
     if pixels.nucleus is not None:
         files["nuclei"] = f"nuclei/{name}.png"
-        Image.fromarray(pixels.nucleus.astype(np.uint8) * 255).save(folder / files["nuclei"])
+        save_png(folder / files["nuclei"], pixels.nucleus.astype(np.uint8) * 255)
     return files
 
 

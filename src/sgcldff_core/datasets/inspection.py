@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgcldff_core.datasets.kinds import UNNAMED
+from sgcldff_core.datasets.pixels import Pixels, counted_cells, pixels_of
 from sgcldff_core.datasets.registry import open_dataset
 from sgcldff_core.datasets.summary import UNKNOWN, ClassSummary, DatasetSummary, SourceSummary
-from sgcldff_core.datasets.writing import Pixels, counted_cells, in_order, pixels_of
+from sgcldff_core.datasets.writing import in_order
 from sgcldff_core.errors import DataError
 
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ from PIL import Image
 from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.datasets.history import ZHENG_INDEX
 from sgcldff_core.datasets.masks import cells_of, central_first
-from sgcldff_core.datasets.writing import Pixels, Skipped, Tally, Written
+from sgcldff_core.datasets.pixels import Pixels, counted_cells
+from sgcldff_core.datasets.writing import Skipped, Tally, Written
 from sgcldff_core.errors import FormatError
 from sgcldff_core.taxonomy import LEUKOCYTES
 
@@ -157,10 +158,14 @@ def _masks(sample: Sample, pixels: Pixels) -> tuple[NDArray[np.int32], NDArray[n
 def _whole(sample: Sample, image: NDArray[np.uint8], labels: NDArray[np.int32], nucleus: NDArray[np.bool_]) -> _Piece:
     classes = sample.classes or {}
     mask = _mask_of(labels, nucleus)
-    pairs = np.unique(np.stack([labels.ravel(), _read_back(mask).ravel()]), axis=1)
-    if not pairs.shape[1] == np.unique(pairs[0]).size == np.unique(pairs[1]).size:
+    numbers, cells = counted_cells(labels)
+    back = _read_back(mask)
+    # Rows are cells as they are, columns as they will be read; nothing may be dropped, split or merged.
+    meet = np.bincount((cells * (back.max() + 1) + back).ravel(), minlength=(len(numbers) + 1) * (back.max() + 1))
+    partners = meet.reshape(len(numbers) + 1, -1) > 0
+    if partners[1:, 0].any() or (partners.sum(axis=1) > 1).any() or (partners.sum(axis=0) > 1).any():
         raise FormatError(sample.name, _UNCONNECTED)
-    central = int(pairs[0, pairs[1] == 1][0])
+    central = numbers[int(np.flatnonzero(partners[:, 1])[0]) - 1]
     if set(classes) - {central}:
         raise FormatError(
             sample.name,
@@ -170,7 +175,7 @@ def _whole(sample: Sample, image: NDArray[np.uint8], labels: NDArray[np.int32], 
     name = _numbered(sample, classes.get(central))
     if sample.image_class not in (None, name):
         raise FormatError(sample.name, f"the image has the class {sample.image_class}, its central cell {name}")
-    return _Piece(image, mask, name, pairs.shape[1] - (0 in pairs[0]), {})
+    return _Piece(image, mask, name, len(numbers), {})
 
 
 def _cut_out(

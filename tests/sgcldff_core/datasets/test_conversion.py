@@ -22,7 +22,8 @@ from sgcldff_core.datasets.conversion import WRITERS, convert
 from sgcldff_core.datasets.curated_writer import write_curated
 from sgcldff_core.datasets.history import Change, Provenance, history_of
 from sgcldff_core.datasets.masks import read_single_cell, read_single_nucleus
-from sgcldff_core.datasets.writing import Written, counted_cells
+from sgcldff_core.datasets.pixels import counted_cells
+from sgcldff_core.datasets.writing import Written
 from sgcldff_core.datasets.zheng_writer import write_zheng
 from sgcldff_core.errors import ConfigError, DataError, FormatError, UnreadableImageError
 from sgcldff_core.sample import Box, Point, Raster, Sample
