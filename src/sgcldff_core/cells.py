@@ -93,7 +93,7 @@ def cell_table(
     if not labels.shape == nucleus.shape == saliency.shape:
         raise ConfigError(f"labels {labels.shape}, nucleus {nucleus.shape}, saliency {saliency.shape} differ in shape")
     wanted = list(dict.fromkeys(name.split("-")[0] for name in _SHAPE))
-    shape = regionprops_table(labels, properties=wanted)  # type: ignore[no-untyped-call]
+    shape = regionprops_table(labels, properties=wanted)
     table = pd.DataFrame({name: shape[source] for source, name in _SHAPE.items()})
     if probabilities.shape != (len(table), len(classes)) or not len(table) == len(consistency) == len(review_reasons):
         raise ConfigError(
@@ -119,7 +119,7 @@ def cell_table(
     return table[cell_columns(classes)]
 
 
-def differential(cells: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+def differential(cells: pd.DataFrame, classes: Sequence[str], images: Sequence[str] | None = None) -> pd.DataFrame:
     """Count the cells of each class, for each image and for all together.
 
     Parameters
@@ -128,24 +128,29 @@ def differential(cells: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
         With the columns ``image`` and ``class``, as from `cell_table`.
     classes : sequence of str
         All classes, so that one that was not found is listed with 0.
+    images : sequence of str, optional
+        All images, so that one without cells is listed; those in `cells` by default.
 
     Returns
     -------
     DataFrame
-        Columns ``image``, ``class``, ``count``, ``percent`` (of the image's cells); images in the
-        order of `cells`, classes in the order given, at last the rows of `ALL_IMAGES`. The
+        Columns ``image``, ``class``, ``count``, ``percent`` (of the image's cells); images and
+        classes in the order given, at last the rows of `ALL_IMAGES`. The
         percentage of nothing is missing (NaN), not 0.
 
     Raises
     ------
     ConfigError
-        If `cells` holds a class that is not in `classes`.
+        If `cells` holds a class that is not in `classes`, or an image that is not in `images`.
     """
     unknown = sorted(set(cells["class"]) - set(classes))
     if unknown:
         raise ConfigError(f"cells of class {', '.join(unknown)}, which is not among {', '.join(classes)}")
-    images = list(dict.fromkeys(cells["image"]))
-    counts = pd.crosstab(cells["image"], cells["class"]).reindex(index=images, columns=list(classes), fill_value=0)
+    listed = list(dict.fromkeys(cells["image"] if images is None else images))
+    foreign = sorted(set(cells["image"]) - set(listed))
+    if foreign:
+        raise ConfigError(f"cells of {', '.join(foreign)}, which is not among the images")
+    counts = pd.crosstab(cells["image"], cells["class"]).reindex(index=listed, columns=list(classes), fill_value=0)
     counts.loc[ALL_IMAGES] = counts.sum()
     total = counts.sum(axis=1)
     rows = pd.DataFrame(

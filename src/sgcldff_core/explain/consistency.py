@@ -113,7 +113,7 @@ def outline_stability(
     ndarray
         (N,) float32 in [0, 1], intersection over union.
     """
-    zone = expand_labels(labels, reach).ravel()  # type: ignore[no-untyped-call]
+    zone = expand_labels(labels, reach).ravel()
     count = int(labels.max(initial=0)) + 1
     shared = np.bincount(zone[(one & other).ravel()], minlength=count)[1:]
     either = np.bincount(zone[(one | other).ravel()], minlength=count)[1:]

@@ -72,12 +72,12 @@ def separate_cells(
     foreground = ndimage.binary_fill_holes(foreground)
     height_map = ndimage.gaussian_filter(distance, settings.smoothing * diameter)
     # A peak that rises less than `saddle` above its surroundings is drowned: it is no second cell.
-    floor = reconstruction(height_map - settings.saddle, height_map)  # type: ignore[no-untyped-call]
+    floor = reconstruction(height_map - settings.saddle, height_map)
     peaks = (height_map - floor >= settings.saddle * 0.999) & foreground
     markers, _ = ndimage.label(peaks, np.ones((3, 3)))
     pieces, count = ndimage.label(foreground)
     markers = _mark_pieces_without_peak(markers, pieces, count)
-    labels = watershed(-height_map, markers, mask=foreground)  # type: ignore[no-untyped-call]
+    labels = watershed(-height_map, markers, mask=foreground)
     return _without_debris(labels, diameter, settings)
 
 

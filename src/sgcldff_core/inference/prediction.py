@@ -171,7 +171,7 @@ def _at_original_size(view: FieldView, shape: tuple[int, int]) -> tuple[NDArray[
     logits = view.maps.logits[:2].cpu().numpy()
     # What was filled must not open again, and what lies between two cells stays parted.
     outline = np.where(view.labels > 0, np.maximum(logits[0], 1e-3), logits[0])
-    owner = resize_labels(expand_labels(view.labels, 3), shape)  # type: ignore[no-untyped-call]
+    owner = resize_labels(expand_labels(view.labels, 3), shape)
     labels = np.where(resize_map(outline, shape) > 0, owner, 0).astype(np.int32)
     nucleus = (resize_map(logits[1], shape) > 0) & (labels > 0)
     return labels, nucleus

@@ -98,7 +98,7 @@ def diameter_from_prior(image: NDArray[np.uint8], method: str) -> float | None:
     prior = compute_prior(resize_image(image, shape), method)
     if prior.max() - prior.min() < 0.05:
         return None
-    salient = ndimage.binary_opening(prior > threshold_otsu(prior), iterations=1)  # type: ignore[no-untyped-call]
+    salient = ndimage.binary_opening(prior > threshold_otsu(prior), iterations=1)
     pieces, count = ndimage.label(salient)
     if not count:
         return None
