@@ -148,8 +148,8 @@ def _light(shape: tuple[int, int], stain: Stain, exposure: Exposure, origin: tup
     y = ((2 * np.arange(height, dtype=np.float32) + 1) / height - 1)[:, None]
     x = ((2 * np.arange(width, dtype=np.float32) + 1) / width - 1)[None, :]
     corner = ((y - np.float32(exposure.middle[0])) ** 2 + (x - np.float32(exposure.middle[1])) ** 2) / 2
-    even = 1 - np.float32(exposure.vignetting) * np.minimum(corner, 1)
-    even = even * (1 + np.float32(exposure.tilt[0]) * y + np.float32(exposure.tilt[1]) * x)
+    slope = 1 + np.float32(exposure.tilt[0]) * y + np.float32(exposure.tilt[1]) * x
+    even = slope * (1 - np.float32(exposure.vignetting) * np.minimum(corner, 1))
     # Plasma takes up a little stain, unevenly, and leaves lines where it dried.
     plasma = np.maximum(exposure.plasma.window(*origin, height, width), -1)
     lines = exposure.lines.window(*origin, height, width)

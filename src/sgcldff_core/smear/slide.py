@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
 from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
@@ -20,19 +20,59 @@ from sgcldff_core.smear.scene import paint, slide_stain
 from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.texture import stream
 
-__all__ = ["make_slide"]
+__all__ = ["Slide", "make_slide"]
 
 _CELL = 11
+# Of the lattice of leukocytes, in typical diameters: so wide that they hardly ever touch.
 _PITCH = 1.7
 
 
-def make_slide(
-    seed: int, height: int, width: int, settings: SmearSettings | None = None, tile: int = 512
-) -> tuple[da.Array, da.Array]:
-    """Return a slide and its labels, both computed tile by tile.
+@dataclass(frozen=True, slots=True, eq=False)
+class Slide:
+    """A synthetic slide and the truth about it, computed where it is looked at.
 
-    Cells that lie across tiles are the same on both sides, and labels are unique in the whole
-    slide, so the truth of any window is known without the rest.
+    Attributes
+    ----------
+    image : dask.array.Array
+        (H, W, 3) uint8 RGB.
+    labels : dask.array.Array
+        (H, W) int32 instance labels of the leukocytes, unique in the whole slide, 0 background.
+    settings : SmearSettings
+        As asked for.
+    seed : int
+        As asked for.
+    """
+
+    image: da.Array
+    labels: da.Array
+    settings: SmearSettings
+    seed: int
+
+    def classes_in(self, y0: int, x0: int, height: int, width: int) -> dict[int, str]:
+        """Return the classes of all leukocytes in or near a window.
+
+        Parameters
+        ----------
+        y0, x0 : int
+            Top-left pixel.
+        height, width : int
+            In pixels.
+
+        Returns
+        -------
+        dict of int to str
+            Class of each label; also of some cells that lie just outside the window.
+        """
+        window = Window(y0, x0, height, width)
+        placed = _leukocytes_in(self.seed, self.settings, window, self.labels.shape[1])
+        return {cell.label: cell.kind for cell in placed}
+
+
+def make_slide(seed: int, height: int, width: int, settings: SmearSettings | None = None, tile: int = 512) -> Slide:
+    """Return a slide whose tiles are drawn when they are asked for.
+
+    Cells that lie across tiles are the same on both sides, so the truth of any window is known
+    without the rest.
 
     Parameters
     ----------
@@ -42,55 +82,108 @@ def make_slide(
         Of the slide, in pixels.
     settings : SmearSettings, optional
         What it is to look like. ``height`` and ``width`` of the settings are the area in which
-        there are ``leukocytes`` on the mean; ``touching``, ``cut``, ``centred`` and ``vignetting`` have no meaning.
+        there are ``leukocytes`` on the mean; ``touching``, ``cut``, ``centred`` and ``vignetting``
+        have no meaning.
     tile : int, optional
         Edge of a tile in pixels.
 
     Returns
     -------
-    image : dask.array.Array
-        (height, width, 3) uint8 RGB.
-    labels : dask.array.Array
-        (height, width) int32 instance labels, 0 background.
+    Slide
+        Image and labels as dask arrays.
 
     Raises
     ------
     ConfigError
-        If the seed is negative, or a size is below 1.
+        If the seed is negative, a size is below 1, or so many leukocytes find no room.
     """
     if seed < 0 or height < 1 or width < 1 or tile < 1:
-        raise ConfigError(f"seed {seed}, height {height}, width {width}, tile {tile}: 0 or more, then each at least 1")
+        raise ConfigError(
+            f"seed {seed}, height {height}, width {width}, tile {tile}: "
+            "the seed must be 0 or more, the others at least 1"
+        )
     chosen = SmearSettings() if settings is None else settings
     if _share(chosen) > 1:
         raise ConfigError(
             f"{chosen.leukocytes} leukocytes in {chosen.height} x {chosen.width} px leave no room at a diameter of "
             f"{chosen.diameter}; ask for {int(chosen.leukocytes / _share(chosen))} or fewer"
         )
-    sizes = da.core.normalize_chunks((tile, tile), (height, width))
-    plain = partial(_tile, seed=seed, settings=chosen, columns=width)
-    labels = da.map_blocks(partial(plain, part="labels"), chunks=sizes, dtype=np.int32, meta=np.empty((0, 0), np.int32))
-    image = da.map_blocks(
-        partial(plain, part="image"), chunks=(*sizes, (3,)), dtype=np.uint8, meta=np.empty((0, 0, 0), np.uint8)
+    image, labels = _Image(seed, chosen, (height, width), tile), _Labels(seed, chosen, (height, width), tile)
+    # The token names the content, so that dask need not look at the pixels to tell two slides apart.
+    token = tokenize(seed, chosen, height, width, tile)
+    return Slide(
+        image=da.from_array(image, chunks=(tile, tile, 3), name=f"smear-image-{token}"),
+        labels=da.from_array(labels, chunks=(tile, tile), name=f"smear-labels-{token}"),
+        settings=chosen,
+        seed=seed,
     )
-    return image, labels
 
 
-def _tile(
-    seed: int, settings: SmearSettings, columns: int, part: str, block_info: dict[Any, dict[str, Any]]
-) -> NDArray[Any]:
-    (y0, y1), (x0, x1) = block_info[None]["array-location"][:2]
-    stain = slide_stain(seed, settings)
-    exposure = Exposure.draw(stream(seed, EXPOSURE), stain.camera, settings)
-    # A scanner flattens the light, and light spreads over a tile's border, so tiles are cut from larger ones.
-    exposure = replace(exposure, vignetting=0.0, tilt=(0.0, 0.0), dust=0.0)
-    margin = exposure.reach(settings.diameter) if part == "image" else 0
-    window = Window(y0 - margin, x0 - margin, y1 - y0 + 2 * margin, x1 - x0 + 2 * margin)
-    painting = paint(seed, settings, _leukocytes_in(seed, settings, window, columns), window)
-    if part == "labels":
-        return painting.labels
-    grain = stream(seed, GRAIN, y0, x0)
-    image = expose(grain, painting.density, stain, exposure, settings.diameter, (window.y0, window.x0))
-    return image[margin : margin + y1 - y0, margin : margin + x1 - x0]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plane:
+    """What dask needs to know of an array that is drawn by tiles."""
+
+    seed: int
+    settings: SmearSettings
+    size: tuple[int, int]
+    tile: int
+
+    dtype: ClassVar[np.dtype[Any]]
+    depth: ClassVar[tuple[int, ...]] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.size, *self.depth)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def draw(self, window: Window) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a window, put together from whole tiles, so that it is the same however it is asked for."""
+        (y0, y1, _), (x0, x1, _) = (k.indices(length) for k, length in zip(key[:2], self.size, strict=True))
+        out = np.zeros((y1 - y0, x1 - x0, *self.depth), self.dtype)
+        for ty in range(y0 // self.tile * self.tile, y1, self.tile):
+            for tx in range(x0 // self.tile * self.tile, x1, self.tile):
+                height, width = min(self.tile, self.size[0] - ty), min(self.tile, self.size[1] - tx)
+                drawn = self.draw(Window(ty, tx, height, width))
+                top, left = max(y0, ty), max(x0, tx)
+                part = drawn[top - ty : y1 - ty, left - tx : x1 - tx]
+                out[top - y0 : top - y0 + part.shape[0], left - x0 : left - x0 + part.shape[1]] = part
+        return out
+
+
+class _Image(_Plane):
+    __slots__ = ()
+    dtype = np.dtype(np.uint8)
+    depth = (3,)
+
+    def draw(self, window: Window) -> NDArray[np.uint8]:
+        seed, settings = self.seed, self.settings
+        stain = slide_stain(seed, settings)
+        exposure = Exposure.draw(stream(seed, EXPOSURE), stain.camera, settings)
+        # A scanner flattens the light, and light spreads over a tile's border, so tiles are cut from larger ones.
+        exposure = replace(exposure, vignetting=0.0, tilt=(0.0, 0.0), dust=0.0)
+        margin = exposure.reach(settings.diameter)
+        y0, x0, height, width = window.y0 - margin, window.x0 - margin, window.height, window.width
+        wide = Window(y0, x0, height + 2 * margin, width + 2 * margin)
+        painting = paint(seed, settings, _leukocytes_in(seed, settings, wide, self.size[1]), wide)
+        grain = stream(seed, GRAIN, window.y0, window.x0)
+        image = expose(grain, painting.density, stain, exposure, settings.diameter, (y0, x0))
+        return image[margin : margin + height, margin : margin + width]
+
+
+class _Labels(_Plane):
+    __slots__ = ()
+    dtype = np.dtype(np.int32)
+
+    def draw(self, window: Window) -> NDArray[np.int32]:
+        # Only leukocytes have labels.
+        bare = replace(self.settings, erythrocytes=0.0, platelets=0.0)
+        return paint(self.seed, bare, _leukocytes_in(self.seed, bare, window, self.size[1]), window).labels
 
 
 def _share(settings: SmearSettings) -> float:
@@ -99,20 +192,17 @@ def _share(settings: SmearSettings) -> float:
 
 
 def _leukocytes_in(seed: int, settings: SmearSettings, window: Window, columns: int) -> list[PlacedLeukocyte]:
-    """Place leukocytes on a lattice so wide that they never lie over each other."""
+    """Place at most one leukocyte in each cell of a lattice; their labels count the lattice's cells."""
     pitch = _PITCH * settings.diameter
     share = _share(settings)
     across = math.ceil(columns / pitch) + 3
     reach = 3 * settings.diameter
+    first_row, first_column = (max(-1, math.floor((start - reach) / pitch)) for start in (window.y0, window.x0))
+    last_row = math.ceil((window.y0 + window.height + reach) / pitch)
+    last_column = min(across - 2, math.ceil((window.x0 + window.width + reach) / pitch))
     placed = []
-    rows = range(
-        max(-1, math.floor((window.y0 - reach) / pitch)), math.ceil((window.y0 + window.height + reach) / pitch)
-    )
-    for row in rows:
-        for column in range(
-            max(-1, math.floor((window.x0 - reach) / pitch)),
-            min(across - 2, math.ceil((window.x0 + window.width + reach) / pitch)),
-        ):
+    for row in range(first_row, last_row):
+        for column in range(first_column, last_column):
             rng = stream(seed, _CELL, LEUKOCYTE, row, column)
             if rng.random() >= share:
                 continue
