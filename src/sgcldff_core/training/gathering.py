@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,14 +77,13 @@ def gather(paths: Sequence[Path | str], config: TrainingConfig, samples: Iterabl
     training, validation = split_samples(everything, config.validation, config.seed)
     diameters = typical_diameters(training)
 
-    def bring(chosen: Iterable[Sample]) -> list[PreparedSample]:
-        prepared, failed = prepare(
-            chosen, config.model.classes, config.model.canonical_diameter, diameters, config.model.prior
-        )
+    def bring(chosen: Iterable[Sample], diameters: Mapping[str, float]) -> list[PreparedSample]:
+        model = config.model
+        prepared, failed = prepare(chosen, model.classes, model.canonical_diameter, diameters, model.prior)
         failures.extend(failed)
         return prepared
 
-    learned, held = bring(training), bring(validation)
+    learned, held = bring(training, diameters), bring(validation, diameters)
     provenance = {
         "images": dict(Counter(s.source for s in learned)),
         "validation_images": dict(Counter(s.source for s in held)),
@@ -92,8 +91,7 @@ def gather(paths: Sequence[Path | str], config: TrainingConfig, samples: Iterabl
         "typical_diameters_px": diameters,
         "synthetic_images": config.synthetic_images,
     }
-    if config.synthetic_images:
-        drawn = list(make_samples(config.synthetic_images, config.seed))
-        diameters |= typical_diameters(drawn)
-        learned += bring(drawn)
+    # Synthetic smears are drawn at any magnification: each has a scale of its own.
+    for drawn in make_samples(config.synthetic_images, config.seed):
+        learned += bring([drawn], typical_diameters([drawn]))
     return TrainingData(learned, held, failures, provenance)

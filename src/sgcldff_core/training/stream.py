@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SYNTHETIC", "ViewStream", "class_counts"]
 
-SYNTHETIC = "smear"
+SYNTHETIC = "synthetic"
 """Source of synthetic samples, whose share among the views is set on its own."""
 
 

@@ -53,7 +53,9 @@ def test_distance_loss_gives_cells_and_background_an_equal_say() -> None:
     target[..., 0, 0] = 1
     right_cell, wrong_cell = torch.full_like(target, 20.0), torch.full_like(target, -20.0)
     ones = torch.ones_like(target)
-    assert distance_loss(wrong_cell, target, ones).item() == pytest.approx(distance_loss(right_cell, target, ones).item())
+    assert distance_loss(wrong_cell, target, ones).item() == pytest.approx(
+        distance_loss(right_cell, target, ones).item()
+    )
 
 
 def test_box_supervision_wants_the_box_filled_side_to_side() -> None:
