@@ -115,8 +115,8 @@ def _crops(root: Path) -> dict[tuple[str, str], dict[str, Path]]:
                 if part != "image":
                     ends = "|".join(_NUCLEUS_WORDS | _CYTOPLASM_WORDS | _MASK_WORDS)
                     key = re.sub(rf"([\s_-]+({ends}))+$", "", key)
-                # The same name in Train and TestA is not the same cell.
-                place = split_named(" ".join(_parts(path, root))) or ""
+                # The same name in TestA and TestB is not the same cell.
+                place = next((part for part in _parts(path, root) if split_named(part)), "")
                 files.setdefault((told or "", f"{place}/{key}"), {}).setdefault(part, path)
     return {key: crop for key, crop in files.items() if "image" in crop}
 
