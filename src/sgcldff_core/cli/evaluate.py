@@ -43,12 +43,8 @@ def evaluate(
         str, typer.Option("--split", metavar="S", help="all, train, val (what the model held out) or test.")
     ] = "all",
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every figure.")] = None,
-    diameter: Annotated[
-        float | None, typer.Option("--diameter", metavar="PX", help="Not estimated.")
-    ] = None,
-    flips: Annotated[
-        bool, typer.Option("--flips", help="Average over mirror images; slower.")
-    ] = False,
+    diameter: Annotated[float | None, typer.Option("--diameter", metavar="PX", help="Not estimated.")] = None,
+    flips: Annotated[bool, typer.Option("--flips", help="Average over mirror images; slower.")] = False,
 ) -> None:
     """Measure a model on annotated images, each predicted just as 'predict' does it.
 

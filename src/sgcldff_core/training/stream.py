@@ -31,8 +31,9 @@ SYNTHETIC = "synthetic"
 
 
 def class_counts(samples: Sequence[PreparedSample], classes: int) -> list[int]:
-    """Count real cells of each class; synthetic ones do not make a class less rare."""
-    counts = Counter(c for s in samples if s.source != SYNTHETIC for c in s.classes)
+    """Count cells of each class; beside real ones, synthetic cells do not make a class less rare."""
+    real = [s for s in samples if s.source != SYNTHETIC] or samples
+    counts = Counter(c for s in real for c in s.classes)
     return [counts[c] for c in range(classes)]
 
 

@@ -176,8 +176,8 @@ def test_small_cells_weigh_more() -> None:
 
 
 def test_a_pasted_cell_brings_its_label_nucleus_and_class() -> None:
-    host = render_view(_sample(class_of_label={3: 0}), Placement((30, 75), **STILL), 64)
-    donor = render_view(_sample(), Placement((30, 30), **STILL), 64)
+    host = render_view(_sample(class_of_label={3: 0}), Placement((32, 40), **STILL), 64)
+    donor = replace(render_view(_sample(), Placement((60, 45), **STILL), 64), class_of_label={3: 2})
     pasted = paste_cell(host, donor, 3, np.random.default_rng(0))
     new = pasted.labels == 4
     assert new.sum() > 300
