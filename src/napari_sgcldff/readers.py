@@ -67,14 +67,10 @@ def read_data_set(path: str | Sequence[str]) -> list[LayerDataTuple]:
     Raises
     ------
     FormatError
-        If the data set has no usable image.
+        If not a single image can be used.
     """
     data_set = open_dataset(str(path))
     samples = list(data_set)
-    if not samples:
-        problems = data_set.report.unusable
-        why = f": {problems[0].path.name}: {problems[0].problem}" if problems else ""
-        raise FormatError(str(path), f"no image in it could be used{why}", "open a folder with readable images")
     sizes = [_size(sample) for sample in samples]
     if len(samples) == 1 or (len(set(sizes)) > 1 and len(samples) <= MOST_SEPARATE):
         pairs = [_single(sample, shown=not i) for i, sample in enumerate(samples)]
