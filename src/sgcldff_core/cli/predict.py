@@ -1,0 +1,124 @@
+"""``sgcldff predict`` and ``sgcldff demo``: from smears to named cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from sgcldff_core.cli.console import progress_bar, say_error, stdout
+from sgcldff_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sgcldff_core.inference.batch import BatchResult
+
+__all__ = ["demo", "predict"]
+
+_DEMO_SEED = 7
+
+
+def predict(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Image files, folders, or patterns.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write; made if it is missing.")],
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME_OR_PATH", help="The model; the shipped one by default.")
+    ] = None,
+    diameter: Annotated[
+        float | None,
+        typer.Option("--diameter", metavar="PX", help="Of a typical leukocyte; estimated for each image by default."),
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Also write Grad-CAM maps.")] = False,
+    device: Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Images worked on at the same time.")] = 1,
+) -> None:
+    """Outline, name and explain every leukocyte in images of smears.
+
+    Writes for each image its label image, saliency and overlay; and for all of them cells.csv,
+    differential.csv and run.json.
+
+    Exit code 0: all images are done; 1: some could not be used, and are named.
+    """
+    from sgcldff_core.cli.inputs import expand_inputs
+    from sgcldff_core.inference.outputs import OUTPUT_SUFFIXES
+
+    paths = expand_inputs(inputs)
+    # A second run into the same folder must not take the first one's results for images.
+    paths = [p for p in paths if not (p.name.endswith(OUTPUT_SUFFIXES) and p.resolve().parent == out.resolve())]
+    if not paths:
+        raise ConfigError(f"{out} holds only what predict wrote; name the folder of the images")
+    _report(_run(paths, out, model, diameter, explain, device, workers), out)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("sgcldff-demo"),
+) -> None:
+    """Draw a synthetic smear, find its leukocytes with the shipped model, and count them."""
+    import numpy as np
+    from PIL import Image
+
+    from sgcldff_core.files import written_atomically
+    from sgcldff_core.smear import SmearSettings, make_smear
+
+    smear = make_smear(_DEMO_SEED, SmearSettings(height=720, width=960, leukocytes=9, stain="wright"))
+    file = out / "smear.png"
+    with written_atomically(file) as draft:
+        Image.fromarray(np.asarray(smear.image)).save(draft)
+    _report(_run([file], out, None, None, True, "auto", 1), out)
+
+
+def _run(
+    paths: list[Path],
+    out: Path,
+    model: str | None,
+    diameter: float | None,
+    explain: bool,
+    device: str,
+    workers: int,
+) -> BatchResult:
+    # torch takes seconds to load: not for --help, and not before the inputs are known to be there.
+    from sgcldff_core.inference.batch import predict_files
+    from sgcldff_core.inference.device import choose_device
+    from sgcldff_core.model import load_model
+
+    loaded = load_model(model, device=choose_device(device))
+    with progress_bar() as bar:
+        task = bar.add_task("finding cells", total=len(paths))
+
+        def step(done: int, total: int, path: Path) -> None:
+            bar.update(task, completed=done, description=path.name)
+
+        return predict_files(paths, loaded, out, diameter=diameter, explain=explain, workers=workers, progress=step)
+
+
+def _report(result: BatchResult, out: Path) -> None:
+    stdout.print(_differential_table(result))
+    flagged = int(result.cells["needs_review"].sum())
+    images = len(result.files) - len(result.failures)
+    stdout.print(
+        f"{len(result.cells)} cells in {images} of {len(result.files)} images, {flagged} to look at again; "
+        f"written to {out}",
+        markup=False,
+        soft_wrap=True,
+    )
+    for failure in result.failures:
+        say_error(failure.problem)
+    raise typer.Exit(1 if result.failures else 0)
+
+
+def _differential_table(result: BatchResult) -> Table:
+    from sgcldff_core.cells import ALL_IMAGES
+
+    table = Table(title="Differential count")
+    table.add_column("class")
+    table.add_column("cells", justify="right")
+    table.add_column("percent", justify="right")
+    counts = result.differential
+    total = 0
+    for _, row in counts[counts["image"] == ALL_IMAGES].iterrows():
+        total += row["count"]
+        table.add_row(row["class"], str(row["count"]), f"{row['percent']:.1f}" if row["count"] else "0.0")
+    table.add_section()
+    table.add_row("all", str(total), "100.0" if total else "")
+    return table
