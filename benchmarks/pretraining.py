@@ -49,9 +49,7 @@ def main() -> None:
 
     samples = [s for s in open_dataset(options.dataset) if s.labels is not None]
     pool, held = split_samples(samples, 0.2, 0)
-    settings = TrainingConfig(
-        epochs=1, views=8 * options.steps, workers=0, augmentation=AugmentationConfig(synthetic=0)
-    )
+    settings = TrainingConfig(epochs=1, views=8 * options.steps, workers=0)
     model = settings.model
 
     def ready(chosen: list, diameters: dict[str, float]) -> list[PreparedSample]:
