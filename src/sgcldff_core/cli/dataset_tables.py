@@ -248,10 +248,15 @@ def _problem_lines(
     if not problems:
         return
     yield Text(f"{len(problems)} {what}:", style="red" if style == "red" else "default")
-    for problem in problems if all_files else problems[:_SHOWN]:
-        path = problem.path
-        if path.is_relative_to(summary.path):
-            path = path.relative_to(summary.path)
-        yield Text(f"  {path}: {problem.problem}", style="default" if style == "red" else style)
-    if len(problems) > _SHOWN and not all_files:
-        yield Text(f"  and {len(problems) - _SHOWN} more (--all-files names them, --json keeps them)", style=style)
+    alike: dict[str, list[str]] = {}
+    for problem in problems:
+        path = problem.path.relative_to(summary.path) if problem.path.is_relative_to(summary.path) else problem.path
+        alike.setdefault(problem.problem, []).append(str(path))
+    for n, (what, paths) in enumerate(alike.items()):
+        if n == _SHOWN and not all_files:
+            rest = sum(len(others) for others in list(alike.values())[n:])
+            yield Text(f"  and {rest} more (--all-files names them, --json keeps them)", style=style)
+            return
+        names = ", ".join(paths) if all_files else _first(paths)
+        line = f"  {names}: {what}" if len(paths) == 1 else f"  {what} ({len(paths)}): {names}"
+        yield Text(line, style="default" if style == "red" else style)

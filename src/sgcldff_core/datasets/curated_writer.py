@@ -89,14 +89,14 @@ def _save(name: str, pixels: Pixels, folder: Path) -> dict[str, Any]:
     save_png(folder / files["file"], pixels.image)
     if pixels.labels is not None:
         files["labels"] = f"labels/{name}.tif"
-        save_labels(folder / files["labels"], pixels.labels)
+        _save_labels(folder / files["labels"], pixels.labels)
     if pixels.nucleus is not None:
         files["nuclei"] = f"nuclei/{name}.png"
         save_png(folder / files["nuclei"], pixels.nucleus.astype(np.uint8) * 255)
     return files
 
 
-def save_labels(file: Path, labels: NDArray[np.int32]) -> None:
+def _save_labels(file: Path, labels: NDArray[np.int32]) -> None:
     """Save instance labels as TIFF, in 16 bits where they suffice."""
     kind = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
     tifffile.imwrite(file, labels.astype(kind), compression="zlib", metadata=None, software="sgcldff")

@@ -5,7 +5,7 @@
     Dataset 1/001.bmp                 8-bit RGB
     Dataset 1/001.png                 0 background, 128 cytoplasm, 255 nucleus
     Class Labels of Dataset 1.csv     number of the image, 1 to 5
-    sgcldff.json                      which image each was, the origin and the history
+    sgcldff.json                      name, group and split of each image, where a crop was, the history
 
 The format has one class an image and no instance labels: cells are what is connected. So an image
 is written only if reading it back gives the same cells with the same classes; any other is
@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ __all__ = ["write_zheng"]
 
 _NUMBERS = {c.name: n for n, c in enumerate(LEUKOCYTES, start=1)}
 _SET = "Dataset 1"
+_NOTED = ("splits", "scenes in several images")
 _MARGINS = (0.5, 0.25, 0.0)  # of the cell's longer side; the first that keeps the cell central is taken
 _UNCONNECTED = "cells touch, or have separate parts or specks, and this format tells cells by being connected"
 
@@ -91,13 +93,20 @@ def write_zheng(
                 Image.fromarray(piece.mask).save(draft / _SET / f"{stem}.png")
                 if piece.name is not None:
                     rows.append((tally.images, _NUMBERS[piece.name]))
-                origins[stem] = {"name": sample.name, "source": sample.source, **piece.place}
+                known = {"name": sample.name, "source": sample.source, "group": sample.group, "split": sample.split}
+                origins[stem] = {**known, **piece.place}
                 for what in _unsaid_of(sample):
                     unsaid[what] = unsaid.get(what, 0) + 1
         _save_classes(draft / f"Class Labels of {_SET}.csv", rows)
         about = {"title": provenance.title, "origin": provenance.origin, "history": provenance.steps, "images": origins}
         (draft / ZHENG_INDEX).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        lost = [f"{what} have no place in this format; images that had them: {n}" for what, n in unsaid.items()]
+        scenes = Counter(origin["group"] for origin in origins.values())
+        unsaid["scenes in several images"] = sum(n for n in scenes.values() if n > 1)
+        lost = [
+            f"{what} have no place in this format{f' but {ZHENG_INDEX}' if what in _NOTED else ''}: {n} images"
+            for what, n in unsaid.items()
+            if n
+        ]
         written = tally.written(folder, lost)
     return written
 

@@ -52,6 +52,15 @@ def test_unpacks_tar_files(tmp_path: Path, folder: Path, suffix: str) -> None:
     assert (folder / "LISC Database" / "1.bmp").read_bytes() == b"cell"
 
 
+def test_makes_the_folders_of_a_tar_file(tmp_path: Path, folder: Path) -> None:
+    with tarfile.open(tmp_path / "made.tar", "w") as archive:
+        info = tarfile.TarInfo("empty")
+        info.type = tarfile.DIRTYPE
+        archive.addfile(info)
+    assert unpack(tmp_path / "made.tar", folder, most_bytes=LIMIT) == 0
+    assert (folder / "empty").is_dir()
+
+
 def test_unpacks_zip_files_with_folders_and_backslashes(tmp_path: Path, folder: Path) -> None:
     make_zip(tmp_path, "empty/", b"")
     archive = make_zip(tmp_path, "Dataset 1\\001.bmp", b"cell")

@@ -274,9 +274,12 @@ class TestZheng:
         ]
         table = (tmp_path / "out" / "Class Labels of Dataset 1.csv").read_bytes()
         assert table == b"image ID,class label\r\n1,4\r\n"
-        assert done.lost == ("splits have no place in this format; images that had them: 1",)
+        assert done.lost == (
+            "splits have no place in this format but sgcldff.json: 1 images",
+            "scenes in several images have no place in this format but sgcldff.json: 2 images",
+        )
         origins = json.loads((tmp_path / "out" / "sgcldff.json").read_text())["images"]
-        assert origins["002"] == {"name": "b", "source": "drawn"}
+        assert origins["002"] == {"name": "b", "source": "drawn", "group": "drawn/1", "split": "val"}
 
     @pytest.mark.parametrize(
         ("sample", "reason"),

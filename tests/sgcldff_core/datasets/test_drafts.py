@@ -39,6 +39,24 @@ def test_keeps_the_old_one_when_the_new_one_fails(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
+def test_puts_the_old_one_back_when_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "out", "old")
+    rename = Path.rename
+
+    def refusing(self: Path, target: Path) -> Path:
+        if (self / MARK).exists() and (self / MARK).read_text() == "new":
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(PermissionError):
+        write(tmp_path / "out", "new", overwrite=True)
+    assert (tmp_path / "out" / MARK).read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 def test_replaces_only_when_told_and_leaves_no_trace_of_the_old(tmp_path: Path) -> None:
     write(tmp_path / "out", "old")
     with pytest.raises(DataError, match="exists already; choose another one, or allow"):
