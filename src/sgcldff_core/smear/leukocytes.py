@@ -22,7 +22,7 @@ Field = NDArray[np.float32]
 
 RELATIVE_DIAMETER: dict[str, tuple[float, float]] = {
     "neutrophil": (1.0, 0.06),
-    "lymphocyte": (0.76, 0.07),
+    "lymphocyte": (0.77, 0.09),
     "monocyte": (1.17, 0.08),
     "eosinophil": (1.04, 0.06),
     "basophil": (0.95, 0.06),
@@ -154,6 +154,9 @@ def draw_leukocyte(
         plane = grid.y * np.float32(np.sin(turn)) + grid.x * np.float32(np.cos(turn)) - np.float32(side)
         cell = merge(cell, plane, -0.25 * radius)
     wavy = smooth_noise(rng, grid.shape, 0.2 * radius) * np.float32(0.006 * radius * (1 + 25 * ragged))
+    if rng.random() < (0.25 if kind in ("monocyte", "lymphocyte") else 0.08):  # a frayed border
+        hairs = np.maximum(smooth_noise(rng, grid.shape, 0.09 * radius), 0)
+        wavy = wavy - hairs * np.float32(rng.uniform(0.02, 0.07) * radius)
     cell = flatten_against(cell + wavy, grid, disc, neighbours, 0.1 * radius)
     canvas = _Canvas(rng, grid, radius, stain, cell, np.zeros((*grid.shape, 3), np.float32))
     nucleus = _DRAW[kind](canvas)
@@ -198,7 +201,7 @@ def _monocyte(c: _Canvas) -> Field:
     fold = np.exp(-((smooth_noise(rng, c.grid.shape, 0.8 * c.radius) / np.float32(0.08)) ** 2))
     c.nucleus(shape, chromatin * (1 + np.float32(0.25) * fold), rng.uniform(0.62, 0.8))
     if rng.random() < 0.6:
-        holes = c.scatter(int(rng.integers(3, 26)), (0.025, 0.075), (0.4, 0.85))
+        holes = c.scatter(int(rng.integers(3, 26)), (0.02, 0.06), (0.4, 0.9), hollow=0.05)
         c.density *= (1 - holes * cover(c.cell + 0.05 * c.radius) * (1 - 0.5 * cover(shape)))[..., None]
     return shape
 
@@ -210,7 +213,7 @@ def _eosinophil(c: _Canvas) -> Field:
     lobes = 2 if rng.random() < 0.8 else 3
     shape = lobed(rng, c.grid, c.radius, lobes, share, rng.uniform(0.6, 0.9), rng.uniform(0.05, 0.12))
     shape = with_area(shape, c.cell + 0.05 * c.radius, share, 0.05 * c.radius)
-    size = rng.uniform(0.04, 0.062)
+    size = rng.uniform(0.03, 0.054)
     granules = c.pack(size, 0.3, hollow=rng.uniform(0.2, 0.5)) * np.float32(rng.uniform(0.7, 1.0))
     fill = cover(c.cell + size * c.radius, 0.12 * c.radius)
     bare = cover(smooth_noise(rng, c.grid.shape, 0.5 * c.radius) - 1.7, 0.9)
@@ -229,7 +232,7 @@ def _basophil(c: _Canvas) -> Field:
     shape = with_area(shape, c.cell + 0.06 * c.radius, share, 0.12 * c.radius)
     c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.25, 0.1, 0.12), rng.uniform(0.5, 0.9))
     size = rng.uniform(0.035, 0.06)
-    coarse = c.scatter(int(rng.uniform(0.4, 1.1) / size**2), (0.6 * size, 1.25 * size), (0.35, 1.0), hollow=0.05)
+    coarse = c.scatter(int(rng.uniform(0.5, 1.3) / size**2), (0.6 * size, 1.25 * size), (0.35, 1.0), hollow=0.05)
     fine = c.scatter(int(rng.uniform(0.5, 1.5) / size**2), (0.3 * size, 0.6 * size), (0.3, 0.8))
     # Uneven outlines, since neighbours melt together, and gaps where granules were washed out.
     ragged = 1 + 0.35 * smooth_noise(rng, c.grid.shape, max(1.5, 0.6 * size * c.radius))

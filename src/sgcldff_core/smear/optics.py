@@ -68,7 +68,7 @@ class Exposure:
         blur = blur if settings.defocus is None else settings.defocus
         # Red and blue come to a focus a little before and behind green, and beside it.
         red, blue = (math.hypot(blur, most * rng.random()) for most in (0.25, 0.4))
-        shifts = np.clip(rng.normal(0, 0.18, (2, 2)), -1, 1).tolist()
+        shifts = np.clip(rng.normal(0, camera.fringes, (2, 2)), -1, 1).tolist()
         middle, tilt = rng.normal(0, 0.15, 2).tolist(), rng.normal(0, 0.012, 2).tolist()
         return cls(
             blur=(red, float(blur), blue),

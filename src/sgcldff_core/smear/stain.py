@@ -30,6 +30,8 @@ class Camera:
         Mean number of rings from dust in an area of ten squared diameters.
     quality : tuple of int
         Range of the JPEG quality; 100 leaves the pixels alone.
+    fringes : float
+        Standard deviation of the distance of red and blue from green, in pixels.
     """
 
     blur: tuple[float, float] = (0.004, 0.012)
@@ -38,6 +40,7 @@ class Camera:
     vignetting: tuple[float, float] = (0.0, 0.1)
     dust: float = 0.0
     quality: tuple[int, int] = (75, 98)
+    fringes: float = 0.18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,12 +172,12 @@ _SEEN: dict[str, Stain] = {
     ),
     # BCCD: pale, bluish nuclei brighter in blue than the background, soft analogue-like video.
     "pale": Stain(
-        background=_rgb(198, 202, 195), erythrocyte=_rgb(184, 153, 147), erythrocyte_rim=_rgb(168, 132, 138),
+        background=_rgb(198, 202, 195), erythrocyte=_rgb(181, 152, 150), erythrocyte_rim=_rgb(168, 132, 138),
         chromatin=_rgb(132, 92, 210), pink=_rgb(184, 165, 195), blue=_rgb(150, 158, 195), grey=_rgb(170, 178, 198),
         salmon=_rgb(186, 156, 176), violet=_rgb(162, 120, 186), orange=_rgb(184, 126, 162), indigo=_rgb(96, 70, 170),
         platelet=_rgb(136, 120, 200), pallor=0.75, fringe=0.09, rim=(0.0, 0.3),
         edge=(0.0, 0.1), stacking=0.7, artefacts=0.12, residue=0.02,
-        camera=Camera((0.007, 0.028), 0.6, (1.2, 1.8), (0.0, 0.08), 1.2, (60, 85)),
+        camera=Camera((0.007, 0.028), 0.6, (1.2, 1.8), (0.0, 0.08), 1.2, (55, 80), 0.5),
     ),
     # ALL-IDB2: dim light, olive background.
     "dim": Stain(
