@@ -42,7 +42,10 @@ def read_table(path: Path) -> list[list[str]]:
         text = raw.decode("cp1252", errors="replace")
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    return [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=delimiter)]
+    try:
+        return [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=delimiter)]
+    except csv.Error as error:
+        raise FormatError(path, f"this is no table ({error})", "export the table as CSV in UTF-8") from error
 
 
 def zheng_classes(path: Path, report: ReadReport) -> dict[str, str]:

@@ -146,7 +146,7 @@ def folders_of(folder: Path) -> list[Path]:
 
 def files_of(folder: Path, *suffixes: str) -> list[Path]:
     """Return the visible files of a folder in natural order, of these suffixes (lower case) or all."""
-    return _entries(folder, lambda entry: entry.is_file() and (not suffixes or entry.name.lower().endswith(suffixes)))
+    return _entries(folder, lambda entry: (not suffixes or entry.name.lower().endswith(suffixes)) and entry.is_file())
 
 
 def images_of(folder: Path) -> list[Path]:
@@ -160,10 +160,9 @@ def child(folder: Path, *names: str) -> Path | None:
     def plain(name: str) -> str:
         return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
 
-    if not folder.is_dir():
-        return None
-    by_name = {plain(p.name): p for p in _entries(folder, lambda entry: True)}
-    return next((by_name[plain(n)] for n in names if plain(n) in by_name), None)
+    wanted = [plain(name) for name in names]
+    found = _entries(folder, lambda entry: plain(entry.name) in wanted) if folder.is_dir() else []
+    return min(found, key=lambda path: wanted.index(plain(path.name)), default=None)
 
 
 def folders_within(path: Path, claims: Callable[[Path], bool], depth: int = _DEPTH) -> Iterator[Path]:

@@ -103,7 +103,14 @@ def decode_tiff(path: Path, max_pixels: int | None, *, numbers: bool = False) ->
             raise UnreadableImageError(
                 path, f"its colours are {PHOTOMETRIC(page.photometric).name} in a rare layout", _REMEDY
             )
-        array = turned(_channels_last(path, *_first_plane(path, series)), _orientation(page))
+        try:
+            plane, axes = _first_plane(path, series)
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            # A compression for which tifffile needs an optional package, and which Pillow has built in.
+            return _by_pillow(path, series, max_pixels, numbers)
+        array = turned(_channels_last(path, plane, axes), _orientation(page))
         if page.photometric == PHOTOMETRIC.MINISWHITE:
             array = (full_scale(array) - array).astype(array.dtype)
     channels = array.shape[2]
@@ -118,33 +125,40 @@ def _orientation(page: TiffPage | TiffFrame) -> int:
     return told if told in range(1, 9) else 1
 
 
+def _pages_of_plane(series: TiffPageSeries) -> NDArray[np.intp]:
+    """Return which pages hold plane 0: one, or one for each channel."""
+    lead = series.shape[: series.ndim - series.keyframe.ndim]
+    chosen = tuple(slice(None) if axis == "C" else 0 for axis in series.axes[: len(lead)])
+    return np.asarray(np.arange(math.prod(lead)).reshape(lead)[chosen])
+
+
 def _first_plane(path: Path, series: TiffPageSeries) -> tuple[NDArray[Any], str]:
     """Return the pixels of plane 0 with all its channels, and what its axes are."""
-    page = series.keyframe
-    lead = series.shape[: series.ndim - page.ndim]
-    chosen = tuple(slice(None) if axis == "C" else 0 for axis in series.axes[: len(lead)])
     axes = "".join(axis for axis in series.axes if axis in "CSYX")
-    if len(series.pages) != math.prod(lead):
+    numbers = _pages_of_plane(series)
+    page = series.keyframe
+    if len(series.pages) <= numbers.max():
         # Pages in one block behind the first, as ImageJ writes stacks.
         _refuse_truncated(path, page, [(series.dataoffset or 0, series.nbytes)])
-        return series.asarray()[chosen], axes
-    numbers = np.arange(math.prod(lead)).reshape(lead)[chosen]
-    planes = [_page_pixels(path, series.pages[int(n)]) for n in np.ravel(numbers)]
-    return np.stack(planes).reshape(*np.shape(numbers), *planes[0].shape), axes
+        return series.asarray().reshape(-1, *page.shape)[numbers.ravel()].reshape(*numbers.shape, *page.shape), axes
+    planes = []
+    for number in numbers.ravel():
+        plane = series.pages[int(number)]
+        if plane is None:
+            raise UnreadableImageError(path, "a page that its description names is missing", _REMEDY)
+        _refuse_truncated(path, plane, list(zip(plane.dataoffsets, plane.databytecounts, strict=True)))
+        planes.append(plane.asarray())
+    return np.stack(planes).reshape(*numbers.shape, *page.shape), axes
 
 
-def _page_pixels(path: Path, page: TiffPage | TiffFrame | None) -> NDArray[Any]:
-    if page is None:
-        raise UnreadableImageError(path, "a page that its description names is missing", _REMEDY)
-    _refuse_truncated(path, page, list(zip(page.dataoffsets, page.databytecounts, strict=True)))
-    try:
-        return page.asarray()
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-    # A compression that needs an optional package, and that Pillow has built in.
-    pixels = decode_pillow(path, math.prod(page.shape), frame=page.index)
-    return pixels.array if pixels.alpha is None else np.dstack([pixels.array, pixels.alpha])
+def _by_pillow(path: Path, series: TiffPageSeries, max_pixels: int | None, numbers: bool) -> Pixels:
+    frames = [
+        decode_pillow(path, max_pixels, frame=page.index if page else 0, numbers=numbers)
+        for page in (series.pages[int(number)] for number in _pages_of_plane(series).ravel())
+    ]
+    if len(frames) not in (1, 3):
+        raise UnreadableImageError(path, f"it has {len(frames)} channels, a stained smear has 3 (RGB) or 1", _REMEDY)
+    return frames[0] if len(frames) == 1 else Pixels(np.dstack([frame.array for frame in frames]))
 
 
 def _refuse_truncated(path: Path, page: TiffPage | TiffFrame, blocks: list[tuple[int, int]]) -> None:

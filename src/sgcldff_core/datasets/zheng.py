@@ -59,7 +59,11 @@ class Zheng(Format):
         table = _table_of(root)
         if table is None:
             report.note(root, "there is no table of classes in or above it; its cells have no class")
-        classes = {} if table is None else zheng_classes(table, report)
+        try:
+            classes = {} if table is None else zheng_classes(table, report)
+        except DataError as error:
+            report.refuse(error.path, error.problem)
+            classes = {}
         groups: dict[bytes, str] = {}
         masks = {stem_key(p): p for p in files_of(root, ".png")}
         for image in _images(root):

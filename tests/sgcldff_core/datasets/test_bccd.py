@@ -240,6 +240,16 @@ def test_unreadable_images_are_named_and_the_rest_is_read(tmp_path, field):
         sample.read_image()
 
 
+def test_a_truncated_mask_is_left_out(tmp_path, field):
+    field()
+    mask = tmp_path / "masks" / "BloodImage_Mask_00001.png"
+    mask.write_bytes(mask.read_bytes()[:120])
+    data_set = open_dataset(tmp_path)
+    (sample,) = data_set
+    assert sample.kinds == ("boxes",)
+    assert "BloodImage_Mask_00001.png: the image is truncated" in problems(data_set)[0]
+
+
 def test_kaggles_nesting_and_case(tmp_path, field):
     field(root="dataset master/dataset-master", mask=False)
     inner = tmp_path / "dataset master" / "dataset-master"

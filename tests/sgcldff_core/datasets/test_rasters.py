@@ -137,29 +137,68 @@ def test_sixteen_bits_are_scaled_by_the_depth_of_the_camera(tmp_path, bits, chan
     assert np.abs(read - np.broadcast_to(wanted, read.shape)).max() <= 1
 
 
-def test_lzw_of_sixteen_bits_keeps_its_low_bytes(tmp_path):
-    deep = np.linspace(0, 4095, 60).astype(np.uint16).reshape(4, 5, 3)
-    tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb")
-    with Image.open(tmp_path / "a.tif") as image:
-        low = image.info.get("compression")
-    assert low == "raw"
-    grey = Image.fromarray(deep[..., 0])
-    grey.save(tmp_path / "b.tif", compression="tiff_lzw")
-    np.testing.assert_allclose(read_rgb(tmp_path / "b.tif")[..., 0], deep[..., 0] * (255 / 4095), atol=1)
+def lzw(data: bytes) -> bytes:
+    """Encode as TIFF's LZW without compressing: literals of nine bits, the table cleared before it grows to ten."""
+    codes = [code for n, byte in enumerate(data) for code in ([256, byte] if n % 200 == 0 else [byte])]
+    bits = "".join(f"{code:09b}" for code in [*codes, 257])
+    bits += "0" * (-len(bits) % 8)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
 
 
-@pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
+def lzw_tiff(path: Path, pages: np.ndarray, orientation: int, description: str = "") -> None:
+    """Write pages (N, H, W[, C]) of 16 bits as TIFF with LZW, for which tifffile needs an optional package."""
+    samples = pages.shape[3] if pages.ndim == 4 else 1
+    body = b"II*\0"
+    for n, page in enumerate(pages):
+        strip = lzw(page.tobytes())
+        text = description.encode() + b"\0"
+        depths = struct.pack(f"<{samples}H", *[16] * samples)
+        at = len(body) + 4
+        tags = [
+            (256, 4, 1, page.shape[1]),
+            (257, 4, 1, page.shape[0]),
+            (258, 3, samples, 16 if samples == 1 else at + len(strip)),
+            (259, 3, 1, 5),
+            (262, 3, 1, 1 if samples == 1 else 2),
+            *([(270, 2, len(text), at + len(strip) + len(depths))] if description and not n else []),
+            (273, 4, 1, at),
+            (274, 3, 1, orientation),
+            (277, 3, 1, samples),
+            (278, 4, 1, page.shape[0]),
+            (279, 4, 1, len(strip)),
+            *([(338, 3, 1, 2)] if samples == 4 else []),
+        ]
+        data = strip + depths + text
+        directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        body += struct.pack("<I", at + len(data)) + data + directory
+    path.write_bytes(body + struct.pack("<I", 0))
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3), (4, 5, 4), (3, 4, 5)])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_lzw_of_sixteen_bits_keeps_its_low_bytes(tmp_path, shape, orientation):
+    deep = np.linspace(0, 4095, np.prod(shape)).astype("<u2").reshape(shape)
+    planes = shape[0] == 3
+    ome = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="5" SizeY="4" SizeC="3" SizeZ="1" SizeT="1">'
+        "<TiffData/></Pixels></Image></OME>"
+    )
+    lzw_tiff(tmp_path / "a.tif", deep if planes else deep[None], orientation, ome if planes else "")
+    wanted = np.moveaxis(deep, 0, -1) if planes else deep.reshape(4, 5, -1)
+    if shape[-1] == 4:
+        opacity = wanted[..., 3:] / 4095
+        wanted = wanted[..., :3] * opacity + 4095 * (1 - opacity)
+    wanted = np.broadcast_to(wanted * (255 / 4095), (4, 5, 3))
+    read = read_rgb(tmp_path / "a.tif")
+    np.testing.assert_allclose(read, np.rot90(wanted, -1) if orientation == 6 else wanted, atol=2)
+    assert read_image_size(tmp_path / "a.tif") == read.shape[:2]
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
 def test_planar_tiff(tmp_path, compression):
-    if compression == "lzw":
-        Image.fromarray(RGB).save(tmp_path / "a.tif", compression="tiff_lzw")
-    else:
-        tifffile.imwrite(
-            tmp_path / "a.tif",
-            np.moveaxis(RGB, -1, 0),
-            planarconfig="separate",
-            photometric="rgb",
-            compression=compression,
-        )
+    planes = np.moveaxis(RGB, -1, 0)
+    tifffile.imwrite(tmp_path / "a.tif", planes, planarconfig="separate", photometric="rgb", compression=compression)
     np.testing.assert_array_equal(read_rgb(tmp_path / "a.tif"), RGB)
 
 

@@ -111,3 +111,17 @@ def test_a_photograph_beside_its_copy_is_no_mask(tmp_path, draw, save):
     assert open_dataset(tmp_path).format == "plain"
     with pytest.raises(UnknownFormatError, match="no data set was recognised here, looked for zheng: images"):
         open_dataset(tmp_path, format="zheng")
+
+
+def test_a_table_that_is_no_text_is_named(tmp_path, pair):
+    pair("001")
+    (tmp_path / "Class Labels of Dataset 1.csv").write_bytes(b"PK\0\0 a spreadsheet")
+    data_set = open_dataset(tmp_path)
+    assert [sample.kinds for sample in data_set] == [("masks", "nuclei")]
+    assert problems(data_set)[0] == "Class Labels of Dataset 1.csv: this is no text"
+
+
+def test_a_table_in_the_encoding_of_an_old_spreadsheet(tmp_path, pair):
+    pair("zelle_ä")
+    (tmp_path / "Class Labels of Dataset 1.csv").write_bytes("Bild;Klasse\r\nzelle_ä;Mono\r\n".encode("cp1252"))
+    assert [sample.classes for sample in open_dataset(tmp_path)] == [{1: "monocyte"}]
