@@ -37,11 +37,16 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "predict", "demo", "Draw a synthetic smear, find its leukocytes with the shipped model, and count them."
+    ),
+    "predict": Command("predict", "predict", "Outline, name and explain every leukocyte in images of smears."),
     "train": Command("train", "train", "Train a network, and keep the weights that did best on held-out images."),
     "evaluate": Command(
         "evaluate", "evaluate", "Measure a model on annotated images, each predicted just as 'predict' does it."
     ),
     "datasets": Command("datasets", "app", "Look into data sets, convert them, and fetch public ones."),
+    "models": Command("models", "app", "List models, look at one, or add one."),
 }
 """All commands, in the order in which ``sgcldff --help`` lists them."""
 
