@@ -27,6 +27,7 @@ __all__ = [
     "decode_pillow",
     "naming_the_file",
     "open_pillow",
+    "orientation_of",
     "turned",
 ]
 
