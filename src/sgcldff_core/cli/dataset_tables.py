@@ -19,12 +19,13 @@ from sgcldff_core.taxonomy import colour_of
 
 __all__ = ["class_table", "conversion_lines", "public_table", "source_table", "summary_lines"]
 
+_KINDS = ("masks", "nuclei", "classes", "boxes", "points", "image class")
 _SPLITS = ("train", "val", "test")
 _SHOWN = 12  # files with a problem, before the rest are only counted
 
 
 def source_table(summary: DatasetSummary) -> Table:
-    """Return one row a source: images, sizes, splits and kinds of labels.
+    """Return one column a source: images, sizes, kinds of labels and published splits.
 
     Parameters
     ----------
@@ -35,38 +36,34 @@ def source_table(summary: DatasetSummary) -> Table:
     -------
     rich.table.Table
     """
-    kinds = [k for k in ("masks", "nuclei", "classes", "boxes", "points", "image class") if _any(summary, k)]
+    sources = summary.sources
+    several = len(sources) > 1
     table = _table(f"{escape(str(summary.path))} ({summary.format})")
-    table.add_column("source")
-    for name in ("images", "scenes", "height × width", *kinds):
-        table.add_column(name, justify="right", no_wrap=name.startswith("height"))
-    splits = [s for s in _SPLITS if any(s in source.splits for source in summary.sources)]
-    for name in splits:
-        table.add_column(name, justify="right", style="dim")
-    for source in summary.sources:
-        table.add_row(
-            source.source,
-            str(source.images),
-            str(source.groups),
-            _sizes(source),
-            *(_number(source.kinds.get(k, 0)) for k in kinds),
-            *(_number(source.splits.get(s, 0)) for s in splits),
-        )
-    if len(summary.sources) > 1:
-        table.add_section()
-        table.add_row(
-            "all",
-            str(summary.images),
-            str(summary.groups),
-            "",
-            *(_number(sum(s.kinds.get(k, 0) for s in summary.sources)) for k in kinds),
-            *(_number(sum(s.splits.get(name, 0) for s in summary.sources)) for name in splits),
-        )
+    table.add_column("", no_wrap=True)
+    for source in sources:
+        table.add_column(escape(source.source), justify="right")
+    if several:
+        table.add_column("all", justify="right")
+
+    def row(name: str, figures: list[int], whole: int | None = None) -> None:
+        table.add_row(name, *map(_number, figures), *([_number(sum(figures) if whole is None else whole)] * several))
+
+    row("images", [s.images for s in sources])
+    row("scenes", [s.groups for s in sources], summary.groups)
+    table.add_row("height × width", *map(_sizes, sources), *([""] * several))
+    table.add_section()
+    for kind in _KINDS:
+        if any(kind in s.kinds for s in sources):
+            row(f"with {kind}", [s.kinds.get(kind, 0) for s in sources])
+    table.add_section()
+    for split in _SPLITS:
+        if any(split in s.splits for s in sources):
+            row(f"in {split}", [s.splits.get(split, 0) for s in sources])
     return table
 
 
 def class_table(summary: DatasetSummary) -> Table:
-    """Return one row a class and source: cells, boxes, points, sizes.
+    """Return one row a class of each source: cells, boxes, points, sizes.
 
     Parameters
     ----------
@@ -87,21 +84,19 @@ def class_table(summary: DatasetSummary) -> Table:
     splits = [s for s in _SPLITS if any(s in c.splits for c in every)]
     sized, nuclear = any(c.diameters_px for c in every), any(c.nucleus_share is not None for c in every)
     table = _table(f"cells by class ({summary.cells:,} outlined)")
-    table.add_column("source")
-    table.add_column("class")
-    for title in counts:
-        table.add_column(title, justify="right")
-    for name in splits:
-        table.add_column(name, justify="right", style="dim")
+    table.add_column("", no_wrap=True)
+    for title in (*counts, *splits):
+        table.add_column(title, justify="right", no_wrap=True, style="dim" if title in splits else "")
     if sized:
-        table.add_column("diameter, px (5–95 %)", justify="right", no_wrap=True)
+        table.add_column("diameter, px\n(5–95 %)", justify="right", no_wrap=True)
     if nuclear:
-        table.add_column("nucleus", justify="right")
+        table.add_column("nucleus\nof cell", justify="right", no_wrap=True)
     for source in summary.sources:
         table.add_section()
-        for n, of in enumerate(source.classes):
+        if len(summary.sources) > 1:
+            table.add_row(Text(source.source, style="bold"))
+        for of in source.classes:
             table.add_row(
-                source.source if n == 0 else "",
                 _swatch(of.name, names),
                 *(_number(getattr(of, field)) for field in counts.values()),
                 *(_number(of.splits.get(s, 0)) for s in splits),
@@ -203,11 +198,16 @@ def _vouched(entry: PublicDataset) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-
-
-def _any(summary: DatasetSummary, kind: str) -> bool:
-    return any(kind in source.kinds for source in summary.sources)
+    """Return an empty table that is narrow enough for 80 columns, which is what a pipe has."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
 
 
 def _number(n: int) -> str:

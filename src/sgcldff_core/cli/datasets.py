@@ -40,9 +40,9 @@ def inspect_command(
     """
     with _counting("reading") as step:
         summary = inspect_dataset(path, format, progress=step)
-    stdout.print(source_table(summary))
+    stdout.print(source_table(summary), "")
     if any(source.classes for source in summary.sources):
-        stdout.print(class_table(summary))
+        stdout.print(class_table(summary), "")
     for line in summary_lines(summary, all_files=all_files):
         stdout.print(line, soft_wrap=True)
     if json_file is not None:
