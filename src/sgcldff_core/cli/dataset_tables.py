@@ -38,7 +38,7 @@ def source_table(summary: DatasetSummary) -> Table:
     """
     sources = summary.sources
     several = len(sources) > 1
-    table = _table(f"{escape(str(summary.path))} ({summary.format})")
+    table = _table(None)
     table.add_column("", no_wrap=True)
     for source in sources:
         table.add_column(escape(source.source), justify="right")
@@ -197,7 +197,7 @@ def _vouched(entry: PublicDataset) -> str:
     return "none published: the first download is trusted and noted, a later one that differs is refused"
 
 
-def _table(title: str) -> Table:
+def _table(title: str | None) -> Table:
     """Return an empty table that is narrow enough for 80 columns, which is what a pipe has."""
     return Table(
         title=title,

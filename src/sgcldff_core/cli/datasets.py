@@ -40,6 +40,8 @@ def inspect_command(
     """
     with _counting("reading") as step:
         summary = inspect_dataset(path, format, progress=step)
+    # Not as the table's title, which would be broken at the table's width.
+    stdout.print(f"{summary.path} ({summary.format})", style="bold", markup=False, soft_wrap=True)
     stdout.print(source_table(summary), "")
     if any(source.classes for source in summary.sources):
         stdout.print(class_table(summary), "")
