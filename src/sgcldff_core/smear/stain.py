@@ -127,7 +127,7 @@ def _rgb(red: float, green: float, blue: float) -> Vector:
 _SEEN: dict[str, Stain] = {
     # A fresh Wright-Giemsa smear on a neutral, well corrected camera.
     "wright": Stain(
-        background=_rgb(240, 234, 236), erythrocyte=_rgb(208, 164, 168), erythrocyte_rim=_rgb(190, 140, 150),
+        background=_rgb(240, 234, 236), erythrocyte=_rgb(206, 160, 168), erythrocyte_rim=_rgb(190, 140, 150),
         chromatin=_rgb(84, 42, 128), pink=_rgb(216, 184, 204), blue=_rgb(150, 172, 216), grey=_rgb(178, 176, 204),
         salmon=_rgb(222, 176, 186), violet=_rgb(166, 92, 150), orange=_rgb(208, 104, 96), indigo=_rgb(58, 26, 100),
         platelet=_rgb(142, 96, 158), pallor=0.55, fringe=0.08, rim=(0.0, 0.4),
@@ -163,7 +163,7 @@ _SEEN: dict[str, Stain] = {
     ),
     # Zheng 2: crisp images of a slide scanner, cream background, many red cells.
     "crowded": Stain(
-        background=_rgb(251, 225, 200), erythrocyte=_rgb(206, 148, 150), erythrocyte_rim=_rgb(186, 130, 142),
+        background=_rgb(251, 225, 200), erythrocyte=_rgb(199, 141, 153), erythrocyte_rim=_rgb(182, 124, 144),
         chromatin=_rgb(74, 30, 128), pink=_rgb(216, 168, 180), blue=_rgb(180, 166, 192), grey=_rgb(190, 164, 186),
         salmon=_rgb(216, 172, 184), violet=_rgb(150, 66, 126), orange=_rgb(180, 94, 128), indigo=_rgb(50, 22, 96),
         platelet=_rgb(110, 66, 136), pallor=0.5, fringe=0.02, rim=(0.0, 0.35),
@@ -172,7 +172,7 @@ _SEEN: dict[str, Stain] = {
     ),
     # BCCD: pale, bluish nuclei brighter in blue than the background, soft analogue-like video.
     "pale": Stain(
-        background=_rgb(198, 202, 195), erythrocyte=_rgb(181, 152, 150), erythrocyte_rim=_rgb(168, 132, 138),
+        background=_rgb(200, 204, 199), erythrocyte=_rgb(178, 154, 158), erythrocyte_rim=_rgb(160, 138, 152),
         chromatin=_rgb(132, 92, 210), pink=_rgb(184, 165, 195), blue=_rgb(150, 158, 195), grey=_rgb(170, 178, 198),
         salmon=_rgb(186, 156, 176), violet=_rgb(162, 120, 186), orange=_rgb(184, 126, 162), indigo=_rgb(96, 70, 170),
         platelet=_rgb(136, 120, 200), pallor=0.75, fringe=0.09, rim=(0.0, 0.3),
@@ -181,7 +181,7 @@ _SEEN: dict[str, Stain] = {
     ),
     # ALL-IDB2: dim light, olive background.
     "dim": Stain(
-        background=_rgb(162, 159, 148), erythrocyte=_rgb(146, 119, 110), erythrocyte_rim=_rgb(126, 100, 98),
+        background=_rgb(162, 159, 148), erythrocyte=_rgb(147, 121, 118), erythrocyte_rim=_rgb(130, 102, 104),
         chromatin=_rgb(78, 28, 104), pink=_rgb(154, 128, 142), blue=_rgb(116, 118, 146), grey=_rgb(124, 120, 140),
         salmon=_rgb(152, 116, 120), violet=_rgb(132, 60, 98), orange=_rgb(148, 88, 88), indigo=_rgb(52, 18, 70),
         platelet=_rgb(110, 70, 108), pallor=0.6, fringe=0.1, rim=(0.0, 0.3),
@@ -216,12 +216,14 @@ def draw_stain(rng: np.random.Generator, name: str | None) -> Stain:
     known = _between(drawn, other, blend) if name is None else _KNOWN[name]
     strength = np.clip(rng.normal(1, 0.1), 0.6, 1.4)
     tint = rng.normal(1, 0.025, 3)
-    varied = {
-        key: (getattr(known, key) * tint * strength * max(0.5, rng.normal(1, 0.06)) * rng.normal(1, 0.015, 3)).astype(
-            np.float32
-        )
-        for key in _COLOURS
-    }
+    varied = {}
+    for name_of_colour in _COLOURS:
+        own = max(0.5, rng.normal(1, 0.06)) * rng.normal(1, 0.015, 3)
+        varied[name_of_colour] = (getattr(known, name_of_colour) * tint * strength * own).astype(np.float32)
+    # Red cells vary most of all, with the thickness of the smear and the time since it was stained.
+    thick = (np.clip(rng.lognormal(0, 0.22), 0.55, 1.7) * rng.normal(1, (0.1, 0.02, 0.1))).astype(np.float32)
+    varied["erythrocyte"] *= thick
+    varied["erythrocyte_rim"] *= thick
     light = known.background * rng.normal(1, 0.025) * rng.normal(1, 0.01, 3)
     return replace(
         known,
