@@ -205,7 +205,7 @@ def _named(
     found = prediction.cells.set_index("label")
     match = {true: label for label, true, _ in pairs}
     return tuple(
-        (name, str(found.at[match[label], "class"]), float(found.at[match[label], "confidence"]))
+        (name, str(found["class"][match[label]]), float(found["confidence"][match[label]]))
         if label in match
         else (name, MISSED, 0.0)
         for label, name in classes.items()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.losses.targets import UNKNOWN
 
-__all__ = ["CentreLoss", "ClassLoss", "effective_number_weights"]
+__all__ = ["CentreLoss", "ClassLoss", "effective_number_weights", "mean_per_image"]
 
 
 def effective_number_weights(counts: Sequence[int], beta: float = 0.99) -> Tensor:
@@ -126,7 +126,22 @@ class CentreLoss(nn.Module):
 
 
 def mean_per_image(values: Tensor, image: Tensor, images: int) -> Tensor:
-    """Average values of cells within each image, then over all images, those without cells as zero."""
+    """Average values of cells within each image, then over all images, those without cells as zero.
+
+    Parameters
+    ----------
+    values : Tensor
+        (N,), one a cell.
+    image : Tensor
+        (N,) long, which image each cell is in.
+    images : int
+        Number of images in the batch.
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
     sums = values.new_zeros(images).index_add(0, image, values)
     counts = values.new_zeros(images).index_add(0, image, torch.ones_like(values))
     return (sums / counts.clamp_min(1)).mean()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,8 @@ class MultiTaskLoss(nn.Module):
         super().__init__()
         self.config = config
         self.classification = ClassLoss(counts, config.balance, config.beta, config.smoothing)
-        self.centre = CentreLoss(len(counts), features) if config.centre else None
+        # Centres that no loss reaches must not be trained: distributed training waits for their gradient.
+        self.centre = CentreLoss(len(counts), features).requires_grad_(config.centre > 0)
         self.active = tuple(part for part in PARTS if getattr(config, part) > 0)
         self.log_variance = nn.Parameter(torch.zeros(len(self.active))) if config.learned_weights else None
 
@@ -129,15 +130,13 @@ class MultiTaskLoss(nn.Module):
         images = len(output.cell)
         known = targets.cell_weight.flatten(1).sum(1) > 0
         pool = targets.pool_cell
-        compute = {
+        compute: dict[str, Callable[[], Tensor]] = {
             "cell": lambda: mask_loss(output.cell, targets.cell, targets.cell_weight),
             "nucleus": lambda: mask_loss(output.nucleus, targets.nucleus, targets.nucleus_weight),
             "distance": lambda: distance_loss(output.distance, targets.distance, targets.cell_weight),
             "box": lambda: box_supervision(output.cell, prior, targets.box, targets.image_of_box),
             "classification": lambda: self.classification(logits, targets.class_of_cell, targets.image_of_cell, images),
-            "centre": lambda: (
-                self.centre and self.centre(features, targets.class_of_cell, targets.image_of_cell, images)
-            ),
+            "centre": lambda: self.centre(features, targets.class_of_cell, targets.image_of_cell, images),
             "alignment": lambda: alignment_loss(output.fused, targets.cell, known, prior),
             "suppression": lambda: background_suppression(output.fused, targets.cell, known),
             "cam": lambda: cam_alignment(

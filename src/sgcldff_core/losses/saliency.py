@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sgcldff_core.model.fusion import pool_to
+
 __all__ = ["activation_map", "alignment_loss", "background_suppression", "cam_alignment"]
 
 
@@ -34,7 +36,7 @@ def alignment_loss(fused: Tensor, mask: Tensor, known: Tensor, prior: Tensor) ->
         Scalar in [0, 1], mean over images; images where there is nothing to align to add zero.
     """
     wanted = torch.where(known[:, None, None, None], mask, prior)
-    wanted = F.adaptive_avg_pool2d(wanted, fused.shape[-2:]).flatten(1)
+    wanted = pool_to(wanted, fused).flatten(1)
     seen = activation_map(fused).flatten(1)
     apart = 1 - F.cosine_similarity(seen, wanted, dim=1, eps=1e-6)
     return (apart * (wanted.sum(1) > 0)).mean()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torch
 from timm.models.swin_transformer import SwinTransformerBlock
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from sgcldff_core.errors import ConfigError
 
-__all__ = ["LEVEL_CHANNELS", "STEM_CHANNELS", "HybridBackbone", "imagenet_state"]
+__all__ = ["LEVEL_CHANNELS", "STEM_CHANNELS", "HybridBackbone", "ShiftedWindowAttention", "imagenet_state"]
 
 STEM_CHANNELS = 16
 LEVEL_CHANNELS = (24, 40, 112, 192)
@@ -47,11 +49,7 @@ class HybridBackbone(nn.Module):
     def __init__(self, in_channels: int, *, swin: bool, depth: int, window: int, frozen_statistics: bool) -> None:
         super().__init__()
         self.frozen_statistics = frozen_statistics
-        encoder = timm.create_model(_ENCODER, pretrained=False, in_chans=in_channels)
-        self.stem = nn.Sequential(encoder.conv_stem, encoder.bn1, encoder.blocks[0])
-        self.levels = nn.ModuleList(
-            nn.Sequential(*(encoder.blocks[stage] for stage in stages)) for stages in _STAGES_OF_LEVEL
-        )
+        self.stem, self.levels = _stem_and_levels(timm.create_model(_ENCODER, pretrained=False, in_chans=in_channels))
         attention: list[nn.Module] = [nn.Identity() for _ in LEVEL_CHANNELS]
         if swin:
             for level in (2, 3):
@@ -106,7 +104,7 @@ class ShiftedWindowAttention(nn.Module):
 
     def __init__(self, channels: int, depth: int, window: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
+        blocks: list[Any] = [
             SwinTransformerBlock(
                 channels,
                 input_resolution=(4 * window, 4 * window),  # only a start: any size works with dynamic_mask
@@ -117,11 +115,12 @@ class ShiftedWindowAttention(nn.Module):
                 dynamic_mask=True,
             )
             for i in range(depth)
-        )
-        for block in self.blocks:
+        ]
+        for block in blocks:
             for last in (block.attn.proj, block.mlp.fc2):
                 nn.init.zeros_(last.weight)
                 nn.init.zeros_(last.bias)
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map after attention, of the same shape."""
@@ -161,11 +160,15 @@ def imagenet_state(in_channels: int) -> dict[str, Tensor]:
     # The package names its tensors otherwise, but has the same ones in the same order.
     encoder.load_state_dict(dict(zip(encoder.state_dict(), published.values(), strict=True)))
     bare = HybridBackbone(3, swin=False, depth=0, window=0, frozen_statistics=True)
-    bare.stem = nn.Sequential(encoder.conv_stem, encoder.bn1, encoder.blocks[0])
-    for level, stages in zip(bare.levels, _STAGES_OF_LEVEL, strict=True):
-        level.load_state_dict(nn.Sequential(*(encoder.blocks[stage] for stage in stages)).state_dict())
+    bare.stem, bare.levels = _stem_and_levels(encoder)
     state = bare.state_dict()
     if in_channels > 3:
         stem = state["stem.0.weight"]
         state["stem.0.weight"] = torch.cat([stem, stem.new_zeros(stem.shape[0], in_channels - 3, *stem.shape[2:])], 1)
     return state
+
+
+def _stem_and_levels(encoder: Any) -> tuple[nn.Sequential, nn.ModuleList]:
+    """Take the stages up to stride 32 out of timm's encoder, whose parts are not typed."""
+    levels = (nn.Sequential(*(encoder.blocks[stage] for stage in stages)) for stages in _STAGES_OF_LEVEL)
+    return nn.Sequential(encoder.conv_stem, encoder.bn1, encoder.blocks[0]), nn.ModuleList(levels)

@@ -21,7 +21,17 @@ from sgcldff_core.files import written_atomically
 from sgcldff_core.model.config import ModelConfig
 from sgcldff_core.model.network import SgcldffNetwork, build_network
 
-__all__ = ["DEFAULT_MODEL", "Model", "add_model", "available_models", "find_model", "load_model", "save_model"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Model",
+    "add_model",
+    "available_models",
+    "describe",
+    "find_model",
+    "load_model",
+    "save_model",
+    "user_models",
+]
 
 DEFAULT_MODEL = "leukocytes"
 """The model that is shipped, and used when none is named."""
@@ -75,7 +85,7 @@ def user_models() -> Path:
 
 def available_models() -> dict[str, Path]:
     """Return the folders of all models by name, shipped ones first; a user's own may shadow them."""
-    found = {}
+    found: dict[str, Path] = {}
     for home in (_SHIPPED, user_models()):
         if home.is_dir():
             found |= {p.parent.name: p.parent for p in sorted(home.glob(f"*/{_DESCRIPTION}"))}
@@ -258,11 +268,9 @@ def _fill(network: SgcldffNetwork, tensors: Mapping[str, Tensor], file: Path) ->
     surplus = sorted(set(tensors) - set(expected))
     if missing or surplus:
         raise CorruptModelError(
-            f"{file}: does not fit its description; lacks {missing[:3] or 'none'}, has unexpected {surplus[:3] or 'none'}"
+            f"{file}: does not fit its description; it lacks {missing[:3]} and has {surplus[:3]} too many"
         )
     for name, tensor in expected.items():
         if tensors[name].shape != tensor.shape:
-            raise CorruptModelError(
-                f"{file}: {name} has shape {tuple(tensors[name].shape)}, the description asks for {tuple(tensor.shape)}"
-            )
+            raise CorruptModelError(f"{file}: {name} has shape {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}")
     network.load_state_dict({k: v.to(torch.float32) if v.is_floating_point() else v for k, v in tensors.items()})

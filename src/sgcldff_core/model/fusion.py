@@ -10,7 +10,7 @@ from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["CrossLayerFusion", "SaliencyAttention", "SaliencyGate", "TopDownDecoder", "resize_to"]
+__all__ = ["CrossLayerFusion", "SaliencyAttention", "SaliencyGate", "TopDownDecoder", "pool_to", "resize_to"]
 
 
 def resize_to(x: Tensor, like: Tensor) -> Tensor:
@@ -18,6 +18,11 @@ def resize_to(x: Tensor, like: Tensor) -> Tensor:
     if x.shape[-2:] == like.shape[-2:]:
         return x
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def pool_to(x: Tensor, like: Tensor) -> Tensor:
+    """Average a map down to the height and width of another."""
+    return F.adaptive_avg_pool2d(x, (like.shape[-2], like.shape[-1]))
 
 
 class SaliencyGate(nn.Module):
@@ -51,10 +56,7 @@ class SaliencyGate(nn.Module):
         prior : Tensor
             (B, 1, H, W) in [0, 1].
         """
-        return [
-            level * (1 + alpha * F.adaptive_avg_pool2d(prior, level.shape[-2:]))
-            for level, alpha in zip(levels, self.alpha, strict=True)
-        ]
+        return [level * (1 + alpha * pool_to(prior, level)) for level, alpha in zip(levels, self.alpha, strict=True)]
 
 
 class SaliencyAttention(nn.Module):
@@ -87,9 +89,9 @@ class SaliencyAttention(nn.Module):
         if prior is None:
             described = x.mean((2, 3))
         else:
-            weight = F.adaptive_avg_pool2d(prior, x.shape[-2:]) + self.floor
+            weight = pool_to(prior, x) + self.floor
             described = (x * weight).sum((2, 3)) / weight.sum((2, 3))
-        scale = self.mix(described.unsqueeze(1)).squeeze(1).sigmoid()
+        scale: Tensor = self.mix(described.unsqueeze(1)).squeeze(1).sigmoid()
         return x * scale[:, :, None, None]
 
 

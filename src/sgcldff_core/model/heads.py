@@ -33,7 +33,7 @@ class SegmentationHead(nn.Module):
             LayerNorm2d(detail), nn.ReLU(), nn.Conv2d(detail, detail, 3, padding=1), LayerNorm2d(detail), nn.ReLU()
         )
         self.out = nn.Conv2d(detail, 3, 1)
-        nn.init.constant_(self.out.bias, -2.0)  # most pixels are background: start there
+        nn.init.constant_(self.out.get_parameter("bias"), -2.0)  # most pixels are background: start there
 
     def forward(self, fused: Tensor, stem: Tensor) -> Tensor:
         """Return (B, 3, H, W) logits: cell, nucleus, distance."""

@@ -145,7 +145,7 @@ def build_network(config: ModelConfig, *, imagenet: bool = False) -> SgcldffNetw
         backbone.load_state_dict(imagenet_state(channels), strict=False)
     elif config.prior_channel:
         with torch.no_grad():
-            backbone.stem[0].weight[:, 3:].zero_()
+            backbone.stem.get_parameter("0.weight")[:, 3:].zero_()
     fusion: nn.Module = (
         CrossLayerFusion(LEVEL_CHANNELS, config.width, config.cardinality)
         if config.fusion

@@ -40,7 +40,7 @@ class TrainingLog:
         if find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+            self.board = SummaryWriter(str(folder / "tensorboard"))
 
     def step(self, step: int, losses: Mapping[str, float]) -> None:
         """Take the losses of one step; their means are written at the end of the epoch."""
@@ -57,8 +57,8 @@ class TrainingLog:
             csv.writer(file).writerows((self.last_step, epoch, name, f"{v:.6g}") for name, v in values.items())
         if self.board is not None:
             for name, value in values.items():
-                self.board.add_scalar(name, value, self.last_step)  # type: ignore[no-untyped-call]
-            self.board.flush()  # type: ignore[no-untyped-call]
+                self.board.add_scalar(name, value, self.last_step)
+            self.board.flush()
         self.sums, self.steps = {}, 0
         if figures:
             plot_curves(self.path, self.folder / "curves.png")

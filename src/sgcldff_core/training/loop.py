@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -105,7 +105,7 @@ def train(
         with other settings.
     """
     folder = Path(folder)
-    fabric = fabric or Fabric(accelerator="cpu", devices=1, precision=config.precision)
+    fabric = fabric or Fabric(accelerator="cpu", devices=1, precision=config.precision)  # type: ignore[arg-type]
     if config.batch % fabric.world_size:
         raise ConfigError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} processes evenly")
     run = _Run(training, validation, config, folder, fabric, dict(provenance or {}))
@@ -132,7 +132,7 @@ class _Run:
         self.provenance["cells_by_class"] = dict(zip(config.model.classes, counts, strict=True))
         self.network = _starting_network(config)
         loss = MultiTaskLoss(config.loss, counts, 2 * config.model.embedding)
-        step = TrainingStep(self.network, loss).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        step = TrainingStep(self.network, loss).to(memory_format=torch.channels_last)
         optimizer = make_optimizer(self.network, loss, config)
         self.loss = loss
         self.step, self.optimizer = fabric.setup(step, optimizer)
@@ -180,7 +180,7 @@ class _Run:
     def _validate(self) -> dict[str, float] | None:
         if not self.validation or not self.fabric.is_global_zero:
             return None
-        mean: SgcldffNetwork = self.ema.module
+        mean = cast("SgcldffNetwork", self.ema.module)
         figures = validate(mean, self.validation, self.config.model.canonical_diameter)
         if figures.score > self.best:
             self.best = figures.score

@@ -46,7 +46,7 @@ def saliency_factor(progress: float, warmup: float) -> float:
 
 def make_optimizer(network: SgcldffNetwork, loss: nn.Module, config: TrainingConfig) -> Optimizer:
     """Return AdamW with a lower rate for the pretrained encoder and no decay of norms and biases."""
-    pretrained = {id(p) for part in (network.backbone.stem, network.backbone.levels) for p in part.parameters()}
+    pretrained = {id(p) for name, p in network.backbone.named_parameters() if name.startswith(("stem", "levels"))}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in (*network.parameters(), *loss.parameters()):
         if parameter.requires_grad:

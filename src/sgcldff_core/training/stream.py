@@ -115,7 +115,7 @@ class ViewStream:
         donors, chances = self.donors
         number, label = donors[rng.choice(len(donors), p=chances)]
         donor = self.samples[number]
-        rows, columns = np.nonzero(donor.labels == label)
+        rows, columns = np.nonzero(np.asarray(donor.labels == label))
         # The donor is looked at so that its cell comes to lie at a random place of the view.
         size = self.config.size
         placement = draw_placement(donor, rng, size, self.config.augmentation)

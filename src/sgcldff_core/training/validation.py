@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from sgcldff_core.training.step import pooling_nuclei
 from sgcldff_core.training.targets import collate, make_targets
 from sgcldff_core.training.views import Placement, View, render_view
 
-__all__ = ["ValidationFigures", "fit_temperature", "validate"]
+__all__ = ["ValidationFigures", "fit_temperature", "validate", "whole_view"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,8 +50,9 @@ class ValidationFigures:
     @property
     def score(self) -> float:
         """What the best weights are chosen by: mean of IoU over sources, accuracy and macro-F1."""
-        parts = [np.mean(list(self.iou.values())) if self.iou else np.nan, self.accuracy, self.macro_f1]
-        return float(np.nanmean(parts)) if not np.isnan(parts).all() else 0.0
+        iou = sum(self.iou.values()) / len(self.iou) if self.iou else math.nan
+        known = [v for v in (iou, self.accuracy, self.macro_f1) if not math.isnan(v)]
+        return sum(known) / len(known) if known else 0.0
 
     def to_dict(self) -> dict[str, float]:
         """Return the figures by name, for logs."""

@@ -204,7 +204,7 @@ def _visible_boxes(boxes: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
 def _shown_well(sample: PreparedSample, labels: Tensor, zoom: float, share: float = 0.4) -> dict[int, int]:
     shown = {}
     for label, cell_class in sample.class_of_label.items():
-        whole = (sample.labels == label).sum() * zoom**2
+        whole = np.count_nonzero(sample.labels == label) * zoom**2
         if whole and (labels == label).sum().item() >= share * whole:
             shown[label] = cell_class
     return shown
