@@ -179,15 +179,6 @@ _SEEN: dict[str, Stain] = {
         edge=(0.0, 0.1), stacking=0.7, artefacts=0.12, residue=0.02,
         camera=Camera((0.007, 0.028), 0.6, (1.2, 1.8), (0.0, 0.08), 1.2, (55, 80), 0.5),
     ),
-    # ALL-IDB2: dim light, olive background.
-    "dim": Stain(
-        background=_rgb(162, 159, 148), erythrocyte=_rgb(147, 121, 118), erythrocyte_rim=_rgb(130, 102, 104),
-        chromatin=_rgb(78, 28, 104), pink=_rgb(154, 128, 142), blue=_rgb(116, 118, 146), grey=_rgb(124, 120, 140),
-        salmon=_rgb(152, 116, 120), violet=_rgb(132, 60, 98), orange=_rgb(148, 88, 88), indigo=_rgb(52, 18, 70),
-        platelet=_rgb(110, 70, 108), pallor=0.6, fringe=0.1, rim=(0.0, 0.3),
-        edge=(0.0, 0.1), stacking=0.2, artefacts=0.03, residue=0.02,
-        camera=Camera((0.006, 0.014), 0.3, (2.0, 2.6), (0.0, 0.1), 0.0, (75, 90)),
-    ),
 }  # fmt: skip
 
 _KNOWN = {name: _as_density(seen) for name, seen in _SEEN.items()}
