@@ -104,7 +104,8 @@ def look_again(
     model : Model
         The same as before.
     mirrors : list of tuple of bool
-        One or more ways to mirror, see `sgcldff_core.inference.forward.run_network`.
+        Ways to mirror, see `sgcldff_core.inference.forward.run_network`; without any, the view is
+        returned as it is.
     tile, progress
         As for `look_at`.
 
@@ -115,6 +116,8 @@ def look_again(
     reflected : ndarray
         (h, w) bool, leukocytes as seen in the first mirror alone.
     """
+    if not mirrors:
+        return view, view.foreground
     seen = [view.maps]
     for mirror in mirrors:
         seen.append(map_field(model.network, view.image, view.prior, tile=tile, mirror=mirror, progress=progress))

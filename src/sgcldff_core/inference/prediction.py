@@ -118,7 +118,7 @@ def predict_image(
     else:
         direct = look_at(image, model, diameter, tile=tile, progress=stage("finding cells"))
     # The mirror image tells how firm each outline is, and the mean of both is better than either.
-    mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR
+    mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if direct.labels.any() else []
     view, reflected = look_again(direct, model, mirrors, tile=tile, progress=stage("looking in the mirror"))
     named = classify_cells(model, view.maps, view.labels)
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)

@@ -7,29 +7,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 from sgcldff_core.inference.field import FieldView, look_at
-from sgcldff_core.inference.resampling import resize_image
-from sgcldff_core.saliency import compute_prior
+from sgcldff_core.saliency import estimate_diameter
 
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["diameter_from_prior", "diameter_of_cells", "find_scale"]
+__all__ = ["diameter_of_cells", "find_scale"]
 
-_LONGEST_SIDE = 480  # enough to see a cell's size, and quick
-_TOLERANCE = 1.3  # the network was trained on cells up to this much smaller and larger, and more
+# Measured on training images of Zheng and BCCD: whatever is assumed between 0.57 and 2 times the
+# true diameter, the cells that are found tell it within 15 % (10th to 90th percentile). Too coarse
+# is safer than too fine, where a network sees cells in nuclei, and four times cheaper.
+_TOLERANCE = 1.3  # a look whose cells are of the canonical size within this factor is the last
+_COARSER = 2.0  # than the stain suggests: the first look
+_STEP = 2.2  # to the next finer look where nothing was found
+_LOOKS = 6
+_MOST_ACROSS = 8  # cells along the shorter side, in the first look at a large field
+_FINEST = 0.6  # of what the stain suggests: where the search ends
+_SMALLEST = 12.0  # px: less than that is no picture of a cell
 
 
 def find_scale(
     image: NDArray[np.uint8], model: Model, *, tile: int, progress: Callable[[int, int], None] | None = None
 ) -> FieldView:
-    """Look at a field whose magnification is not known.
+    """Look at a field whose magnification is not known, as often as it takes to know it.
 
-    A first look takes the diameter that the saliency prior suggests. If the cells it finds are
-    not of the canonical size within a factor of 1.3, a second look takes theirs.
+    A first, coarse and therefore cheap look assumes large cells; what it finds gives the diameter
+    for the next. A look is the last one when its cells are of the canonical size within a factor
+    of 1.3. Where nothing is found, finer looks follow down to what the stain suggests.
 
     Parameters
     ----------
@@ -45,19 +51,27 @@ def find_scale(
     Returns
     -------
     FieldView
-        With the diameter that was settled on.
+        With the diameter that was settled on; without cells, that of the last look.
     """
-    canonical = model.config.canonical_diameter
-    guess = diameter_from_prior(image, model.config.prior) or canonical
-    view = look_at(image, model, guess, tile=tile, progress=progress)
-    found = diameter_of_cells(view.labels)
-    if found is None or 1 / _TOLERANCE < found / canonical < _TOLERANCE:
-        return view
-    return look_at(image, model, guess * found / canonical, tile=tile, progress=progress)
+    side = min(image.shape[:2])
+    suggested = estimate_diameter(image) or side / 4
+    diameter = max(_COARSER * suggested, side / _MOST_ACROSS, _SMALLEST)
+    finest = max(_FINEST * suggested, _SMALLEST)
+    for remaining in range(_LOOKS - 1, -1, -1):
+        view = look_at(image, model, diameter, tile=tile, progress=progress)
+        found = diameter_of_cells(view.labels)
+        ratio = 1 / _STEP if found is None else found / model.config.canonical_diameter
+        settled = found is not None and 1 / _TOLERANCE < ratio < _TOLERANCE
+        if settled or not remaining or (found is None and diameter <= finest):
+            break
+        diameter = max(diameter * ratio, finest if found is None else _SMALLEST)
+    return view
 
 
 def diameter_of_cells(labels: NDArray[np.int32]) -> float | None:
-    """Return the median equivalent diameter of cells, of whole ones where there are any.
+    """Return the typical diameter of labelled cells, each counted by its area.
+
+    So a few fragments beside whole cells do not matter.
 
     Parameters
     ----------
@@ -69,41 +83,5 @@ def diameter_of_cells(labels: NDArray[np.int32]) -> float | None:
     float or None
         In px of `labels`; None without cells.
     """
-    area = np.bincount(labels.ravel())[1:]
-    if not area.any():
-        return None
-    rim = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    whole = np.delete(area, rim[rim > 0] - 1)
-    whole = whole[whole > 0]
-    return float(np.sqrt(4 / np.pi * np.median(whole if len(whole) else area[area > 0])))
-
-
-def diameter_from_prior(image: NDArray[np.uint8], method: str) -> float | None:
-    """Guess the diameter of a typical leukocyte from the saliency prior alone.
-
-    Parameters
-    ----------
-    image : ndarray
-        (H, W, 3) uint8 RGB.
-    method : str
-        Name of the prior.
-
-    Returns
-    -------
-    float or None
-        In px of `image`; None where nothing stands out.
-    """
-    shrink = min(1.0, _LONGEST_SIDE / max(image.shape[:2]))
-    shape = (max(1, round(image.shape[0] * shrink)), max(1, round(image.shape[1] * shrink)))
-    prior = compute_prior(resize_image(image, shape), method)
-    if prior.max() - prior.min() < 0.05:
-        return None
-    salient = ndimage.binary_opening(prior > threshold_otsu(prior), iterations=1)
-    pieces, count = ndimage.label(salient)
-    if not count:
-        return None
-    area = np.bincount(pieces.ravel())[1:].astype(float)
-    order = np.argsort(area)
-    # Half of all salient area lies in pieces at least this large: specks do not count, clumps do little.
-    middle = np.searchsorted(np.cumsum(area[order]), area.sum() / 2)
-    return float(2 * np.sqrt(area[order][middle] / np.pi) / shrink)
+    area = np.bincount(labels.ravel())[1:].astype(float)
+    return float(np.sqrt(4 / np.pi * (area**2).sum() / area.sum())) if area.any() else None
