@@ -123,7 +123,7 @@ def _rgb(red: float, green: float, blue: float) -> Vector:
 
 
 # The colours are medians of nuclei, cytoplasm, red cells and background of public image sets
-# (Zheng 1 and 2, BCCD, ALL-IDB2), or, for "wright" and "pink", set between them by eye.
+# (Zheng 1 and 2, BCCD), or, for "wright" and "pink", set between them by eye.
 _SEEN: dict[str, Stain] = {
     # A fresh Wright-Giemsa smear on a neutral, well corrected camera.
     "wright": Stain(
