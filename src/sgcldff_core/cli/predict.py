@@ -20,7 +20,7 @@ _DEMO_SEED = 7
 
 
 def predict(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Image files, folders, or patterns.")],
+    patterns: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Image files, folders, or patterns.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write; made if it is missing.")],
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME_OR_PATH", help="The model; the shipped one by default.")
@@ -40,15 +40,16 @@ def predict(
 
     Exit code 0: all images are done; 1: some could not be used, and are named.
     """
-    from sgcldff_core.cli.inputs import expand_inputs
+    from sgcldff_core.cli.inputs import expand_inputs, output_stems
     from sgcldff_core.inference.outputs import OUTPUT_SUFFIXES
 
-    paths = expand_inputs(inputs)
+    paths = expand_inputs(patterns)
     # A second run into the same folder must not take the first one's results for images.
     paths = [p for p in paths if not (p.name.endswith(OUTPUT_SUFFIXES) and p.resolve().parent == out.resolve())]
     if not paths:
         raise ConfigError(f"{out} holds only what predict wrote; name the folder of the images")
-    _report(_run(paths, out, model, diameter, explain, device, workers), out)
+    inputs = dict(zip(output_stems(paths), paths, strict=True))
+    _report(_run(inputs, out, model, diameter, explain, device, workers), out)
 
 
 def demo(
@@ -65,11 +66,11 @@ def demo(
     file = out / "smear.png"
     with written_atomically(file) as draft:
         Image.fromarray(np.asarray(smear.image)).save(draft)
-    _report(_run([file], out, None, None, True, "auto", 1), out)
+    _report(_run({"smear": file}, out, None, None, True, "auto", 1), out)
 
 
 def _run(
-    paths: list[Path],
+    inputs: dict[str, Path],
     out: Path,
     model: str | None,
     diameter: float | None,
@@ -84,12 +85,12 @@ def _run(
 
     loaded = load_model(model, device=choose_device(device))
     with progress_bar() as bar:
-        task = bar.add_task("finding cells", total=len(paths))
+        task = bar.add_task("finding cells", total=len(inputs))
 
         def step(done: int, total: int, path: Path) -> None:
             bar.update(task, completed=done, description=path.name)
 
-        return predict_files(paths, loaded, out, diameter=diameter, explain=explain, workers=workers, progress=step)
+        return predict_files(inputs, loaded, out, diameter=diameter, explain=explain, workers=workers, progress=step)
 
 
 def _report(result: BatchResult, out: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from sgcldff_core.inference.prediction import predict_image
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["BatchResult", "FileResult", "output_stems", "predict_files"]
+__all__ = ["BatchResult", "FileResult", "predict_files"]
 
 _REPORTED_VERSIONS = ("numpy", "scipy", "scikit-image", "pandas", "torch", "timm")
 
@@ -88,39 +88,8 @@ class BatchResult:
         return tuple(file for file in self.files if file.problem)
 
 
-def output_stems(paths: Sequence[Path]) -> list[str]:
-    """Return what each file's outputs begin with: its stem, with a number where that is taken.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        Inputs, possibly of the same name in several folders.
-
-    Returns
-    -------
-    list of str
-        All different, also where upper and lower case are the same.
-
-    Examples
-    --------
-    >>> output_stems([Path("a/1.png"), Path("b/1.png"), Path("b/2.png")])
-    ['1', '1-2', '2']
-    """
-    own = {path.stem.lower() for path in paths}
-    taken: set[str] = set()
-    stems = []
-    for path in paths:
-        stem, number = path.stem, 1
-        while stem.lower() in taken or (number > 1 and stem.lower() in own):
-            number += 1
-            stem = f"{path.stem}-{number}"
-        taken.add(stem.lower())
-        stems.append(stem)
-    return stems
-
-
 def predict_files(
-    paths: Sequence[Path],
+    inputs: Mapping[str, Path],
     model: Model,
     folder: Path,
     *,
@@ -133,8 +102,8 @@ def predict_files(
 
     Parameters
     ----------
-    paths : sequence of Path
-        Image files.
+    inputs : mapping of str to Path
+        Image files, by what the names of their outputs begin with.
     model : Model
         Shared by all workers.
     folder : Path
@@ -167,15 +136,16 @@ def predict_files(
         raise ConfigError(f"diameter must be at least 1 px, got {diameter}")
     folder.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.perf_counter()
-    jobs = list(zip(paths, output_stems(paths), strict=True))
     results: list[FileResult] = []
     with _cores_shared_by(workers), ThreadPoolExecutor(workers) as pool:
-        pending = [pool.submit(_predict_file, path, stem, model, folder, diameter, explain) for path, stem in jobs]
+        pending = [
+            pool.submit(_predict_file, path, stem, model, folder, diameter, explain) for stem, path in inputs.items()
+        ]
         try:
             for done, future in enumerate(pending, start=1):
                 results.append(future.result())
                 if progress is not None:
-                    progress(done, len(jobs), results[-1].path)
+                    progress(done, len(inputs), results[-1].path)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
