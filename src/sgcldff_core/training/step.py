@@ -38,6 +38,8 @@ class TrainingStep(nn.Module):
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss and its parts; see `MultiTaskLoss.forward`."""
         output = self.network(image, prior)
+        if not output.fused.requires_grad:
+            output.fused.requires_grad_()  # with heads alone to train, class-activation maps still need its gradient
         nuclei = _mixed_nuclei(output, targets)
         logits, features = self.network.classify(output.fused, targets.pool_cell, nuclei, targets.image_of_cell)
         total, parts = self.loss(output, logits, features, prior, targets, saliency=saliency)

@@ -62,7 +62,8 @@ class ViewStream:
         self.steps = max(1, self.views // config.batch)
         counts = class_counts(samples, len(config.model.classes))
         self.chances = _chances(self.samples, counts, config)
-        self.class_weights = _mask_weights(counts)
+        class_aware = config.loss.balance != "none"
+        self.class_weights = _mask_weights(counts) if class_aware else [1.0] * len(counts)
         self.statistics = [colour_statistics(s.image) for s in self.samples]
         self.donors = _donors(self.samples, counts, config.class_power)
 

@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 from sgcldff_core.errors import ConfigError, FormatError
+from sgcldff_core.losses import LossConfig
 from sgcldff_core.model import load_model
 from sgcldff_core.training import PreparedSample, TrainingConfig, read_training_config, train
 from sgcldff_core.training.schedule import learning_rate_factor, running_mean, saliency_factor
-from sgcldff_core.training.stream import ViewStream
+from sgcldff_core.training.stream import ViewStream, class_counts
 from sgcldff_core.training.validation import fit_temperature
 
 
@@ -135,6 +136,18 @@ def test_rare_classes_are_drawn_more_often(prepared: list[PreparedSample], small
     )
     assert even == pytest.approx(1 / 12)
     assert balanced > 3 * even
+
+
+def test_plain_cross_entropy_is_plain_for_masks_too(prepared, small_config) -> None:
+    plain = replace(small_config, loss=LossConfig(balance="none"))
+    assert set(ViewStream(prepared, plain).class_weights) == {1.0}
+    assert len(set(ViewStream(prepared, small_config).class_weights)) > 1
+
+
+def test_synthetic_cells_do_not_make_a_class_less_rare(prepared) -> None:
+    real = replace(prepared[0], source="zheng1", class_of_label={1: 4})
+    assert class_counts([real, *prepared], 5) == [0, 0, 0, 0, 1]
+    assert sum(class_counts(prepared, 5)) > 10
 
 
 def test_schedules() -> None:
