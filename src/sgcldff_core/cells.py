@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from skimage.measure import regionprops_table
+from scipy.spatial import ConvexHull
 
 from sgcldff_core.errors import ConfigError
 
@@ -16,19 +16,18 @@ __all__ = ["ALL_IMAGES", "cell_columns", "cell_table", "differential"]
 ALL_IMAGES = "(all)"
 """What stands for an image's name in the rows of a differential count that are about all images."""
 
-_SHAPE = {
-    "label": "label",
-    "centroid-0": "centroid_y",
-    "centroid-1": "centroid_x",
-    "bbox-0": "bbox_y0",
-    "bbox-1": "bbox_x0",
-    "bbox-2": "bbox_y1",
-    "bbox-3": "bbox_x1",
-    "area": "area_px",
-    "equivalent_diameter_area": "equivalent_diameter_px",
-    "eccentricity": "eccentricity",
-    "solidity": "solidity",
-}
+_SHAPE = (
+    "centroid_y",
+    "centroid_x",
+    "bbox_y0",
+    "bbox_x0",
+    "bbox_y1",
+    "bbox_x1",
+    "area_px",
+    "equivalent_diameter_px",
+    "eccentricity",
+    "solidity",
+)
 
 
 def cell_columns(classes: Sequence[str]) -> list[str]:
@@ -39,11 +38,10 @@ def cell_columns(classes: Sequence[str]) -> list[str]:
     classes : sequence of str
         Of the model, in the order of its logits.
     """
-    measured = [name for name in _SHAPE.values() if name != "label"]
     return [
         *("image", "label", "class", "confidence"),
         *(f"prob_{name}" for name in classes),
-        *measured,
+        *_SHAPE,
         *("nucleus_area_px", "nc_ratio", "mean_saliency", "saliency_consistency", "needs_review", "review_reason"),
     ]
 
@@ -92,9 +90,7 @@ def cell_table(
     """
     if not labels.shape == nucleus.shape == saliency.shape:
         raise ConfigError(f"labels {labels.shape}, nucleus {nucleus.shape}, saliency {saliency.shape} differ in shape")
-    wanted = list(dict.fromkeys(name.split("-")[0] for name in _SHAPE))
-    shape = regionprops_table(labels, properties=wanted)
-    table = pd.DataFrame({name: shape[source] for source, name in _SHAPE.items()})
+    table = _shapes(labels)
     if probabilities.shape != (len(table), len(classes)) or not len(table) == len(consistency) == len(review_reasons):
         raise ConfigError(
             f"{len(table)} cells and {len(classes)} classes, but probabilities of shape {probabilities.shape}, "
@@ -104,7 +100,6 @@ def cell_table(
     flat, size = labels.ravel(), int(own.max(initial=0)) + 1
     area = table["area_px"].to_numpy(float)
     best = probabilities.argmax(1) if len(table) else np.zeros(0, np.intp)
-    table["area_px"] = area.astype(np.int64)
     table["image"] = image
     table["class"] = np.array(classes, object)[best]
     table["confidence"] = probabilities.max(1) if len(table) else np.zeros(0, np.float32)
@@ -117,6 +112,52 @@ def cell_table(
     table["needs_review"] = [bool(reason) for reason in review_reasons]
     table["review_reason"] = np.array(review_reasons, object)
     return table[cell_columns(classes)]
+
+
+def _shapes(labels: NDArray[np.int32]) -> pd.DataFrame:
+    # What skimage's regionprops_table gives, for all cells at once: that one takes a minute for
+    # 10,000 cells, most of it for convex hulls drawn as images.
+    y, x = np.nonzero(labels)
+    value = labels[y, x]
+    order = np.argsort(value, kind="stable")
+    y, x, value = y[order], x[order], value[order]
+    own, start = np.unique(value, return_index=True)
+    if not len(own):
+        return pd.DataFrame({name: np.zeros(0) for name in ("label", *_SHAPE)}).astype({"label": int, "area_px": int})
+    area = np.diff(np.append(start, len(value)))
+    centre_y, centre_x = np.add.reduceat(y, start) / area, np.add.reduceat(x, start) / area
+    off_y, off_x = y - np.repeat(centre_y, area), x - np.repeat(centre_x, area)
+    # A pixel is a square, not a point: 1/12 is its own second moment.
+    yy = np.add.reduceat(off_y**2, start) / area + 1 / 12
+    xx = np.add.reduceat(off_x**2, start) / area + 1 / 12
+    xy = np.add.reduceat(off_x * off_y, start) / area
+    middle, spread = (yy + xx) / 2, np.hypot((yy - xx) / 2, xy)
+    hull = [_hull_area(py, px) for py, px in zip(np.split(y, start[1:]), np.split(x, start[1:]), strict=True)]
+    return pd.DataFrame(
+        {
+            "label": own.astype(np.int64),
+            "centroid_y": centre_y,
+            "centroid_x": centre_x,
+            "bbox_y0": np.minimum.reduceat(y, start),
+            "bbox_x0": np.minimum.reduceat(x, start),
+            "bbox_y1": np.maximum.reduceat(y, start) + 1,
+            "bbox_x1": np.maximum.reduceat(x, start) + 1,
+            "area_px": area.astype(np.int64),
+            "equivalent_diameter_px": np.sqrt(4 / np.pi * area),
+            "eccentricity": np.sqrt(np.clip(1 - (middle - spread) / (middle + spread), 0, 1)),
+            "solidity": np.minimum(area / np.array(hull), 1),
+        }
+    )
+
+
+def _hull_area(y: NDArray[np.intp], x: NDArray[np.intp]) -> float:
+    # Rows come in order, and each row's pixels from left to right: only row ends can be corners.
+    first = np.flatnonzero(np.diff(y, prepend=-1))
+    last = np.append(first[1:], len(y)) - 1
+    # The middles of a pixel's sides stand for its square, as in skimage.
+    rows = np.concatenate([y[first], y[first], y[first[[0, 0]]] - 0.5, y[last[[-1, -1]]] + 0.5])
+    columns = np.concatenate([x[first] - 0.5, x[last] + 0.5, x[[first[0], last[0], first[-1], last[-1]]]])
+    return float(ConvexHull(np.stack([rows, columns], 1)).volume)  # in two dimensions: the area
 
 
 def differential(cells: pd.DataFrame, classes: Sequence[str], images: Sequence[str] | None = None) -> pd.DataFrame:

@@ -10,6 +10,8 @@ from scipy import ndimage
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
+from sgcldff_core.errors import ConfigError
+
 __all__ = ["InstanceSettings", "separate_cells"]
 
 
@@ -29,6 +31,11 @@ class InstanceSettings:
         Smaller cells are debris.
     smallest_at_border : float
         Cells cut by the image's border of which less is visible are dropped.
+
+    Raises
+    ------
+    ConfigError
+        If one is out of range.
     """
 
     threshold: float = 0.5
@@ -36,6 +43,15 @@ class InstanceSettings:
     smoothing: float = 0.03
     smallest: float = 0.12
     smallest_at_border: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ConfigError(f"threshold must be between 0 and 1, got {self.threshold}")
+        if not self.saddle > 0:
+            raise ConfigError(f"saddle must be above 0, got {self.saddle}")
+        for name in ("smoothing", "smallest", "smallest_at_border"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
 
 
 def separate_cells(

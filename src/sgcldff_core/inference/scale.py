@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from sgcldff_core.inference.field import FieldView, look_at
 from sgcldff_core.saliency import estimate_diameter
@@ -71,7 +72,8 @@ def find_scale(
 def diameter_of_cells(labels: NDArray[np.int32]) -> float | None:
     """Return the typical diameter of labelled cells, each counted by its area.
 
-    So a few fragments beside whole cells do not matter.
+    So a few fragments beside whole cells do not matter. A cell that the border cuts is as wide as
+    the longer side of its box; a whole one has the diameter of a disc of its area.
 
     Parameters
     ----------
@@ -84,4 +86,11 @@ def diameter_of_cells(labels: NDArray[np.int32]) -> float | None:
         In px of `labels`; None without cells.
     """
     area = np.bincount(labels.ravel())[1:].astype(float)
-    return float(np.sqrt(4 / np.pi * (area**2).sum() / area.sum())) if area.any() else None
+    if not area.any():
+        return None
+    height, width = labels.shape
+    diameter = np.sqrt(4 / np.pi * area)
+    for index, box in enumerate(ndimage.find_objects(labels)):
+        if box and (box[0].start == 0 or box[1].start == 0 or box[0].stop == height or box[1].stop == width):
+            diameter[index] = max(box[0].stop - box[0].start, box[1].stop - box[1].start)
+    return float((diameter * area).sum() / area.sum())

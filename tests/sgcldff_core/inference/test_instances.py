@@ -1,0 +1,113 @@
+"""Separation: touching cells apart, one lobed cell in one piece, fragments gone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.inference.instances import InstanceSettings, separate_cells
+
+SHAPE = (160, 200)
+DIAMETER = 40.0
+
+
+def disc(y: float, x: float, radius: float, shape: tuple[int, int] = SHAPE) -> NDArray[np.bool_]:
+    yy, xx = np.ogrid[: shape[0], : shape[1]]
+    return np.hypot(yy - y, xx - x) < radius
+
+
+def maps(*cells: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Maps as the network is taught to draw them: each cell's own distance, 1 where it is deepest."""
+    distance = np.zeros(cells[0].shape)
+    for cell in cells:
+        depth = ndimage.distance_transform_edt(cell)
+        distance = np.maximum(distance, depth / depth.max())
+    return np.any(cells, axis=0).astype(np.float32), distance.astype(np.float32)
+
+
+def test_cells_that_touch_are_parted_where_they_touch() -> None:
+    left, right = disc(80, 70, 20), disc(80, 108, 20)
+    labels = separate_cells(*maps(left, right & ~left), DIAMETER)
+    assert labels.max() == 2
+    assert (labels[left & ~right] == 1).mean() > 0.97
+    assert (labels[right & ~left] == 2).mean() > 0.97
+    assert ((labels > 0) == (left | right)).all()
+
+
+def test_a_cell_with_a_waist_stays_whole() -> None:
+    bean = disc(80, 88, 18) | disc(80, 106, 18) | disc(86, 97, 18)
+    assert separate_cells(*maps(bean), DIAMETER).max() == 1
+
+
+def test_a_ripple_in_the_distance_parts_nothing() -> None:
+    cell, distance = maps(disc(80, 100, 20))
+    ripple = 0.06 * np.sin(np.arange(SHAPE[1]) / 2).astype(np.float32)
+    assert separate_cells(cell, np.clip(distance + ripple * cell, 0, 1), DIAMETER).max() == 1
+
+
+def test_holes_are_filled() -> None:
+    cell, distance = maps(disc(80, 100, 20))
+    cell[disc(80, 104, 5)] = 0
+    labels = separate_cells(cell, distance, DIAMETER)
+    assert (labels[disc(80, 100, 20)] == 1).all()
+
+
+def test_a_cell_without_a_peak_is_found_all_the_same() -> None:
+    cell, distance = maps(disc(80, 100, 20))
+    assert separate_cells(cell, 0.05 * distance, DIAMETER).max() == 1
+    assert separate_cells(cell, np.zeros_like(distance), DIAMETER).max() == 1
+
+
+def test_debris_and_slivers_at_the_border_are_dropped() -> None:
+    whole, speck, half, sliver = disc(80, 100, 20), disc(30, 30, 5), disc(0, 150, 18), disc(171, 60, 18)
+    labels = separate_cells(*maps(whole, speck, half, sliver), DIAMETER)
+    assert labels.max() == 2
+    assert not labels[speck].any()
+    assert not labels[sliver].any()
+    # A pathologist who counts fragments can have them.
+    generous = InstanceSettings(smallest=0.0, smallest_at_border=0.0)
+    assert separate_cells(*maps(whole, speck, half, sliver), DIAMETER, generous).max() == 4
+
+
+def test_nothing_is_nothing() -> None:
+    empty = np.zeros(SHAPE, np.float32)
+    assert not separate_cells(empty, empty, DIAMETER).any()
+
+
+def test_cells_are_numbered_from_the_top() -> None:
+    labels = separate_cells(*maps(disc(130, 40, 20), disc(30, 160, 20), disc(70, 60, 20)), DIAMETER)
+    assert [labels[30, 160], labels[70, 60], labels[130, 40]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"threshold": 1.0}, "threshold must be between 0 and 1, got 1.0"),
+        ({"saddle": 0.0}, "saddle must be above 0"),
+        ({"smallest": -0.1}, "smallest must not be negative"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, float], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        InstanceSettings(**settings)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 60))
+def test_any_map_gives_connected_cells_inside_the_filled_mask(seed: int, height: int, width: int) -> None:
+    """Labels are 1..N without gaps, each in one piece, none outside the mask with its holes filled."""
+    rng = np.random.default_rng(seed)
+    cell = ndimage.gaussian_filter(rng.random((height, width)), 2).astype(np.float32)
+    distance = ndimage.gaussian_filter(rng.random((height, width)), 2).astype(np.float32)
+    labels = separate_cells(cell, distance, 8.0)
+    assert labels.dtype == np.int32
+    present = np.unique(labels[labels > 0])
+    assert present.tolist() == list(range(1, len(present) + 1))
+    assert not labels[~ndimage.binary_fill_holes(cell > 0.5)].any()
+    for label in present:
+        assert ndimage.label(labels == label)[1] == 1
