@@ -15,7 +15,7 @@ ROMANOWSKY: NDArray[np.float32] = np.array([[0.834750, 0.513556, 0.196330], [0.0
 """(2, 3) unit vectors of optical density in R, G, B: methylene blue with its azures, and eosin."""
 
 _TRANSPARENT = 0.02  # share of the lamp that still arrives through the darkest stain: bounds the density at 3.9
-_DARKEST_LAMP = 0.05  # below this brightness an image is night, and its noise shall not be stretched
+_DARK = 1e-5  # of full scale: keeps the density of a black image at zero instead of undefined
 _STAINED = 0.15  # sum over channels; less is glass (Macenko's beta)
 _FEWEST_STAINED = 50  # px, fewer say nothing of directions
 _LEAST_ANGLE = np.deg2rad(8)  # directions that are closer than this cannot be told from noise
@@ -33,12 +33,10 @@ def background_colour(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray
-        (3,) float32, at least 0.05: the median of that quarter of the pixels that is brightest in
-        green, which every Romanowsky stain darkens. A gain on a channel is a gain on the result.
+        (3,) float32: the median of that quarter of the pixels that is brightest in green, which every Romanowsky stain darkens. A gain on a channel is a gain on the result.
     """
     green = rgb[..., 1]
-    empty = np.median(rgb[green >= np.quantile(green, 0.75)], axis=0)
-    return np.asarray(np.maximum(empty, _DARKEST_LAMP), np.float32)
+    return np.asarray(np.median(rgb[green >= np.quantile(green, 0.75)], axis=0), np.float32)
 
 
 def optical_density(rgb: NDArray[np.float32], background: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -59,8 +57,9 @@ def optical_density(rgb: NDArray[np.float32], background: NDArray[np.float32] | 
     if background is None:
         background = background_colour(rgb)
     # The floor is a share of the lamp, so that the density stays free of gains.
-    density: NDArray[np.float32] = np.log(rgb / background + np.float32(_TRANSPARENT))
-    return np.float32(np.log1p(_TRANSPARENT)) - density
+    floor = np.float32(_TRANSPARENT) * background + np.float32(_DARK)
+    density: NDArray[np.float32] = np.log(background + floor) - np.log(rgb + floor)
+    return density
 
 
 def estimate_stains(density: NDArray[np.float32]) -> NDArray[np.float32]:
