@@ -33,7 +33,8 @@ def background_colour(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray
-        (3,) float32: the median of that quarter of the pixels that is brightest in green, which every Romanowsky stain darkens. A gain on a channel is a gain on the result.
+        (3,) float32: the median of that quarter of the pixels that is brightest in green, which
+        every Romanowsky stain darkens. A gain on a channel is a gain on the result.
     """
     green = rgb[..., 1]
     return np.asarray(np.median(rgb[green >= np.quantile(green, 0.75)], axis=0), np.float32)
