@@ -129,5 +129,5 @@ def look_again(
 
 
 def _cells(maps: FieldMaps, model: Model) -> NDArray[np.int32]:
-    cell, _, distance = torch.sigmoid(maps.logits).cpu().numpy()
-    return separate_cells(cell, distance, model.config.canonical_diameter)
+    cell, nucleus, distance = torch.sigmoid(maps.logits).cpu().numpy()
+    return separate_cells(cell, nucleus, distance, model.config.canonical_diameter)

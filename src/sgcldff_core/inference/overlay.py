@@ -66,7 +66,7 @@ def draw_overlay(image: NDArray[np.uint8], prediction: Prediction, classes: Sequ
         _draw_outline(picture, own, corner, factor, _INK, line + 1.2, dashed=row["needs_review"], opacity=0.4)
         _draw_outline(picture, own, corner, factor, colour, line, dashed=row["needs_review"])
     # Readable both beside the cell when zoomed in, and when the whole picture is on the screen.
-    font = ImageFont.load_default(float(np.clip(max(typical / 6, min(height, width) / 90), 13, 36)))
+    font = ImageFont.load_default(float(np.clip(max(typical / 9, min(height, width) / 90), 13, 30)))
     around = factor * cells[["bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1"]].to_numpy(float)
     tags: list[Rectangle] = []
     draw = ImageDraw.Draw(picture)

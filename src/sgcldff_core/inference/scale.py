@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["diameter_of_cells", "find_scale"]
 
-# Measured on training images of Zheng and BCCD: whatever is assumed between 0.57 and 2 times the
-# true diameter, the cells that are found tell it within 15 % (10th to 90th percentile). Too coarse
-# is safer than too fine, where a network sees cells in nuclei, and four times cheaper.
-_TOLERANCE = 1.3  # a look whose cells are of the canonical size within this factor is the last
+# Measured on images of Zheng and BCCD: whatever is assumed between 0.57 and 2 times the true
+# diameter, the cells that are found tell it within 15 % (10th to 90th percentile). Too coarse is
+# safer than too fine, where platelets look like cells, and cheaper: outlines and names are best
+# between 1 and 1.25 times the diameter of the image's own cells, which may all be lymphocytes and
+# smaller than the typical cell.
+_AIM = 1.15
+_ACCEPTED = (0.9, 1.5)  # a look at an assumed diameter in this range over the one found is the last
 _COARSER = 2.0  # than the stain suggests: the first look
 _STEP = 2.2  # to the next finer look where nothing was found
 _LOOKS = 6
@@ -35,8 +38,8 @@ def find_scale(
     """Look at a field whose magnification is not known, as often as it takes to know it.
 
     A first, coarse and therefore cheap look assumes large cells; what it finds gives the diameter
-    for the next. A look is the last one when its cells are of the canonical size within a factor
-    of 1.3. Where nothing is found, finer looks follow down to what the stain suggests.
+    for the next. A look is the last one when its cells are of about the canonical size, or a
+    little smaller. Where nothing is found, finer looks follow down to what the stain suggests.
 
     Parameters
     ----------
@@ -61,11 +64,18 @@ def find_scale(
     for remaining in range(_LOOKS - 1, -1, -1):
         view = look_at(image, model, diameter, tile=tile, progress=progress)
         found = diameter_of_cells(view.labels)
-        ratio = 1 / _STEP if found is None else found / model.config.canonical_diameter
-        settled = found is not None and 1 / _TOLERANCE < ratio < _TOLERANCE
-        if settled or not remaining or (found is None and diameter <= finest):
+        if found is None:
+            if diameter <= finest:
+                break
+            following = max(diameter / _STEP, finest)
+        else:
+            ratio = model.config.canonical_diameter / found
+            if _ACCEPTED[0] <= ratio <= _ACCEPTED[1]:
+                break
+            following = max(_AIM * diameter / ratio, _SMALLEST)
+        if not remaining:
             break
-        diameter = max(diameter * ratio, finest if found is None else _SMALLEST)
+        diameter = following
     return view
 
 

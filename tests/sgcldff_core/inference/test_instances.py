@@ -21,13 +21,17 @@ def disc(y: float, x: float, radius: float, shape: tuple[int, int] = SHAPE) -> N
     return np.hypot(yy - y, xx - x) < radius
 
 
-def maps(*cells: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+Maps = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
+
+def maps(*cells: NDArray[np.bool_]) -> Maps:
     """Maps as the network is taught to draw them: each cell's own distance, 1 where it is deepest."""
     distance = np.zeros(cells[0].shape)
     for cell in cells:
         depth = ndimage.distance_transform_edt(cell)
         distance = np.maximum(distance, depth / depth.max())
-    return np.any(cells, axis=0).astype(np.float32), distance.astype(np.float32)
+    cell = np.any(cells, axis=0).astype(np.float32)
+    return cell, (distance > 0.5).astype(np.float32), distance.astype(np.float32)
 
 
 def test_cells_that_touch_are_parted_where_they_touch() -> None:
@@ -45,22 +49,32 @@ def test_a_cell_with_a_waist_stays_whole() -> None:
 
 
 def test_a_ripple_in_the_distance_parts_nothing() -> None:
-    cell, distance = maps(disc(80, 100, 20))
+    cell, nucleus, distance = maps(disc(80, 100, 20))
     ripple = 0.06 * np.sin(np.arange(SHAPE[1]) / 2).astype(np.float32)
-    assert separate_cells(cell, np.clip(distance + ripple * cell, 0, 1), DIAMETER).max() == 1
+    assert separate_cells(cell, nucleus, np.clip(distance + ripple * cell, 0, 1), DIAMETER).max() == 1
 
 
 def test_holes_are_filled() -> None:
-    cell, distance = maps(disc(80, 100, 20))
-    cell[disc(80, 104, 5)] = 0
-    labels = separate_cells(cell, distance, DIAMETER)
+    cell, nucleus, distance = maps(disc(80, 100, 20))
+    cell[disc(80, 104, 4)] = 0
+    labels = separate_cells(cell, nucleus, distance, DIAMETER)
     assert (labels[disc(80, 100, 20)] == 1).all()
 
 
 def test_a_cell_without_a_peak_is_found_all_the_same() -> None:
-    cell, distance = maps(disc(80, 100, 20))
-    assert separate_cells(cell, 0.05 * distance, DIAMETER).max() == 1
-    assert separate_cells(cell, np.zeros_like(distance), DIAMETER).max() == 1
+    cell, nucleus, distance = maps(disc(80, 100, 20))
+    assert separate_cells(cell, nucleus, 0.05 * distance, DIAMETER).max() == 1
+    assert separate_cells(cell, nucleus, np.zeros_like(distance), DIAMETER).max() == 1
+
+
+def test_what_misses_two_signs_of_a_leukocyte_is_none() -> None:
+    cell, nucleus, distance = maps(disc(80, 100, 20))
+    none = np.zeros_like(cell)
+    for unsure in (0.7 * cell, cell):
+        for anucleate in (none, nucleus):
+            for shallow in (0.3 * distance, distance):
+                missing = (unsure is not cell) + (anucleate is none) + (shallow is not distance)
+                assert separate_cells(unsure, anucleate, shallow, DIAMETER).max() == (missing < 2)
 
 
 def test_debris_and_slivers_at_the_border_are_dropped() -> None:
@@ -76,7 +90,7 @@ def test_debris_and_slivers_at_the_border_are_dropped() -> None:
 
 def test_nothing_is_nothing() -> None:
     empty = np.zeros(SHAPE, np.float32)
-    assert not separate_cells(empty, empty, DIAMETER).any()
+    assert not separate_cells(empty, empty, empty, DIAMETER).any()
 
 
 def test_cells_are_numbered_from_the_top() -> None:
@@ -102,9 +116,9 @@ def test_settings_out_of_range_are_refused(settings: dict[str, float], text: str
 def test_any_map_gives_connected_cells_inside_the_filled_mask(seed: int, height: int, width: int) -> None:
     """Labels are 1..N without gaps, each in one piece, none outside the mask with its holes filled."""
     rng = np.random.default_rng(seed)
-    cell = ndimage.gaussian_filter(rng.random((height, width)), 2).astype(np.float32)
-    distance = ndimage.gaussian_filter(rng.random((height, width)), 2).astype(np.float32)
-    labels = separate_cells(cell, distance, 8.0)
+    noise = ndimage.gaussian_filter(rng.random((3, height, width)), (0, 2, 2)).astype(np.float32)
+    cell, nucleus, distance = np.clip(0.5 + 4 * (noise - 0.5), 0, 1)
+    labels = separate_cells(cell, nucleus, distance, 8.0, InstanceSettings(sure=0.5, deep=0.5))
     assert labels.dtype == np.int32
     present = np.unique(labels[labels > 0])
     assert present.tolist() == list(range(1, len(present) + 1))

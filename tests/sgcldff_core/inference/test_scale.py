@@ -19,6 +19,11 @@ from sgcldff_core.model import Model, load_model
 Draw = Callable[..., NDArray[np.uint8]]
 
 
+def in_step(assumed: float, true: float) -> bool:
+    """A field is seen at the scale of its own cells or somewhat coarser: they may be the small ones of their kind."""
+    return 0.85 < assumed / true < 1.6
+
+
 @pytest.mark.parametrize("radius", [15, 24, 40, 75])
 def test_cells_of_any_size_in_a_field(stain_reader: Model, draw: Draw, radius: int) -> None:
     image = draw((480, 640), (110, 120, radius), (330, 160, radius), (200, 420, radius))
@@ -26,20 +31,20 @@ def test_cells_of_any_size_in_a_field(stain_reader: Model, draw: Draw, radius: i
     assert view.labels.max() == 3
     found = view.diameter * diameter_of_cells(view.labels) / 40
     assert found == pytest.approx(2 * radius, rel=0.1)
-    assert view.diameter == pytest.approx(2 * radius, rel=0.35)
+    assert in_step(view.diameter, 2 * radius)
 
 
 def test_a_cell_that_fills_the_image(stain_reader: Model, draw: Draw) -> None:
     view = find_scale(draw((100, 100), (50, 50, 49)), stain_reader, tile=640)
     assert view.labels.max() == 1
-    assert view.diameter == pytest.approx(98, rel=0.35)
+    assert in_step(view.diameter, 98)
 
 
 def test_small_cells_in_a_large_field(stain_reader: Model, draw: Draw) -> None:
     cells = [(40.0 + 90 * row, 50.0 + 100 * column, 10.0) for row in range(10) for column in range(11)]
     view = find_scale(draw((900, 1150), *cells), stain_reader, tile=640)
     assert view.labels.max() == 110
-    assert view.diameter == pytest.approx(20, rel=0.35)
+    assert in_step(view.diameter, 20)
 
 
 def test_an_empty_field_is_not_searched_forever(
@@ -89,4 +94,4 @@ def test_real_images_from_half_to_twice_the_size(real_data: Path, source: str) -
         for factor in (0.5, 1.0, 2.0):
             size = (round(image.shape[0] * factor), round(image.shape[1] * factor))
             view = find_scale(resize_image(image, size), model, tile=640)
-            assert 0.7 < view.diameter / (true * factor) < 1.4, (sample.name, factor)
+            assert in_step(view.diameter, true * factor), (sample.name, factor)
