@@ -83,8 +83,11 @@ def _settings(config: Path | None, init: str | None, epochs: int | None) -> Trai
 
 
 def _refuse_to_overwrite(out: Path, resume: bool) -> None:
-    if not resume and (out / "checkpoint.safetensors").exists():
+    checkpoint = (out / "checkpoint.safetensors").exists()
+    if not resume and (checkpoint or (out / "model.json").exists()):
         raise ConfigError(f"{out} holds a run already; go on with --resume, or choose another --out")
+    if resume and not checkpoint:
+        raise ConfigError(f"{out} holds no checkpoint to go on from; leave out --resume")
 
 
 def _launch(settings: TrainingConfig, device: str, devices: int) -> Fabric:
@@ -97,7 +100,7 @@ def _launch(settings: TrainingConfig, device: str, devices: int) -> Fabric:
             strategy="ddp" if devices > 1 else "auto",
             precision=settings.precision,  # type: ignore[arg-type]
         )
-    except (ValueError, RuntimeError) as refused:
+    except (TypeError, ValueError, RuntimeError) as refused:
         raise ConfigError(f"device {device!r} x {devices}, precision {settings.precision!r}: {refused}") from refused
     fabric.launch()
     return fabric

@@ -41,11 +41,12 @@ class ImageAssessment:
     disc_iou : float or None
         Of one centred disc that looks at no pixel: what any figure has to be held against.
     cells, cells_found : int or None
-        Annotated and found.
+        Annotated and found. Points do not tell a count: data sets mark cells of one class with them.
     boxes : tuple of int or None
         Hits, false alarms and misses at box IoU 0.5.
     classes : tuple of tuple
-        (true class, class found or `MISSED`, confidence) of each cell of known class.
+        (true class, class found or `MISSED`, confidence) of each cell of known class. Cells of a class
+        that the model has not are left out: it cannot be right about them.
     diameter : float
         The estimate or what was given, px.
     """
@@ -130,7 +131,7 @@ def assess_prediction(sample: Sample, prediction: Prediction) -> ImageAssessment
     truth, nucleus = sample.read_labels(), sample.read_nucleus()
     boxes = None
     white = [b for b in sample.boxes or () if b.kind not in ("erythrocyte", "platelet")]
-    if white:
+    if sample.boxes is not None:
         found_boxes = prediction.cells[["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]].to_numpy()
         boxes = match_boxes(found_boxes, [(b.y0, b.x0, b.y1, b.x1) for b in white])
     iou = cell_iou = nucleus_iou = disc = cells = None
@@ -145,10 +146,10 @@ def assess_prediction(sample: Sample, prediction: Prediction) -> ImageAssessment
         cell_iou = sum(v for _, _, v in pairs) / count if count else None
         cells = max(count, len(white))
         classes = _named(sample.classes or {}, pairs, prediction)
-    elif sample.points is not None:
-        cells = len(sample.points)
-    elif white:
+    elif sample.boxes is not None:
         cells = len(white)
+    if truth is None and sample.image_class is not None and _knows(prediction, sample.image_class):
+        classes = (_largest(sample.image_class, prediction),)
     return ImageAssessment(
         name=sample.name,
         source=sample.source,
@@ -191,7 +192,8 @@ def summarise(images: Sequence[ImageAssessment]) -> Assessment:
         figures["accuracy"] = float(np.mean([t == f for t, f in zip(true, found, strict=True)]))
         figures["macro_f1"] = float(f1_score(true, found, labels=labels, average="macro", zero_division=0))
         seen = [(p, t == f) for t, f, p in named if f != MISSED]
-        figures["calibration_error"] = calibration_error([p for p, _ in seen], [r for _, r in seen])
+        if seen:
+            figures["calibration_error"] = calibration_error([p for p, _ in seen], [r for _, r in seen])
         figures["cells_named"] = float(len(named))
         others = sorted(set(found) - set(labels) - {MISSED})
         confusion = confusion_matrix(true, found, labels=[*labels, *others, MISSED])[: len(labels)]
@@ -209,7 +211,21 @@ def _named(
         if label in match
         else (name, MISSED, 0.0)
         for label, name in classes.items()
+        if _knows(prediction, name)
     )
+
+
+def _knows(prediction: Prediction, name: str) -> bool:
+    return f"prob_{name}" in prediction.cells.columns
+
+
+def _largest(name: str, prediction: Prediction) -> tuple[str, str, float]:
+    """Say what the largest cell was called: a crop shows one cell, and its neighbours only in part."""
+    if prediction.cells.empty:
+        return name, MISSED, 0.0
+    areas = np.bincount(prediction.labels.ravel())[1:]
+    largest = prediction.cells[prediction.cells["label"] == int(areas.argmax()) + 1]
+    return name, str(largest["class"].iloc[0]), float(largest["confidence"].iloc[0])
 
 
 def _where_known(truth: NDArray[np.int32], boxes: Sequence[tuple[float, ...]]) -> NDArray[np.bool_]:

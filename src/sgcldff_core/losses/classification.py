@@ -11,7 +11,11 @@ from torch.nn import functional as F
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.losses.targets import UNKNOWN
 
-__all__ = ["CentreLoss", "ClassLoss", "effective_number_weights", "mean_per_image"]
+__all__ = ["BALANCES", "CentreLoss", "ClassLoss", "effective_number_weights", "mean_per_image"]
+
+
+BALANCES = ("effective", "logit_adjustment", "none")
+"""Ways of making up for unequal counts of cells."""
 
 
 def effective_number_weights(counts: Sequence[int], beta: float = 0.99) -> Tensor:
@@ -67,8 +71,8 @@ class ClassLoss(nn.Module):
 
     def __init__(self, counts: Sequence[int], balance: str, beta: float, smoothing: float) -> None:
         super().__init__()
-        if balance not in ("effective", "logit_adjustment", "none"):
-            raise ConfigError(f"unknown class balance {balance!r}; known are effective, logit_adjustment, none")
+        if balance not in BALANCES:
+            raise ConfigError(f"unknown class balance {balance!r}; known are {', '.join(BALANCES)}")
         n = torch.tensor([float(c) for c in counts])
         even = torch.ones(len(counts))
         weights = effective_number_weights(counts, beta) if balance == "effective" else even
@@ -120,7 +124,7 @@ class CentreLoss(nn.Module):
         """Return the mean over images; see `ClassLoss.forward`."""
         known = class_of_cell != UNKNOWN
         if not known.any():
-            return features.sum() * 0.0
+            return (features.sum() + self.centres.sum()) * 0.0
         apart = features[known] - self.centres[class_of_cell[known]]
         return mean_per_image(apart.square().mean(1) / 2, image_of_cell[known], images)
 

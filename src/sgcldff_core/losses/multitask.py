@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.losses.classification import CentreLoss, ClassLoss
+from sgcldff_core.losses.classification import BALANCES, CentreLoss, ClassLoss
 from sgcldff_core.losses.saliency import alignment_loss, background_suppression, cam_alignment
 from sgcldff_core.losses.segmentation import box_supervision, distance_loss, mask_loss
 
@@ -60,6 +60,8 @@ class LossConfig:
         for name in PARTS:
             if getattr(self, name) < 0:
                 raise ConfigError(f"loss weight {name} must not be negative, got {getattr(self, name)}")
+        if self.balance not in BALANCES:
+            raise ConfigError(f"unknown class balance {self.balance!r}; known are {', '.join(BALANCES)}")
         if not 0 <= self.smoothing < 1:
             raise ConfigError(f"label smoothing must be in [0, 1), got {self.smoothing}")
 
@@ -100,7 +102,6 @@ class MultiTaskLoss(nn.Module):
         output: NetworkOutput,
         logits: Tensor,
         features: Tensor,
-        prior: Tensor,
         targets: Targets,
         *,
         saliency: float = 1.0,
@@ -113,8 +114,6 @@ class MultiTaskLoss(nn.Module):
             Of the B images.
         logits, features : Tensor
             (N, classes) and (N, F), of the N cells of `targets`.
-        prior : Tensor
-            (B, 1, H, W).
         targets : Targets
             Annotation.
         saliency : float
@@ -128,17 +127,16 @@ class MultiTaskLoss(nn.Module):
             Each active part before weighting, detached.
         """
         images = len(output.cell)
-        known = targets.cell_weight.flatten(1).sum(1) > 0
         pool = targets.pool_cell
         compute: dict[str, Callable[[], Tensor]] = {
             "cell": lambda: mask_loss(output.cell, targets.cell, targets.cell_weight),
             "nucleus": lambda: mask_loss(output.nucleus, targets.nucleus, targets.nucleus_weight),
             "distance": lambda: distance_loss(output.distance, targets.distance, targets.cell_weight),
-            "box": lambda: box_supervision(output.cell, prior, targets.box, targets.image_of_box),
+            "box": lambda: box_supervision(output.cell, targets.guide, targets.box, targets.image_of_box),
             "classification": lambda: self.classification(logits, targets.class_of_cell, targets.image_of_cell, images),
             "centre": lambda: self.centre(features, targets.class_of_cell, targets.image_of_cell, images),
-            "alignment": lambda: alignment_loss(output.fused, targets.cell, known, prior),
-            "suppression": lambda: background_suppression(output.fused, targets.cell, known),
+            "alignment": lambda: alignment_loss(output.fused, targets.attention),
+            "suppression": lambda: background_suppression(output.fused, targets.attention, targets.outlined),
             "cam": lambda: cam_alignment(
                 logits, targets.class_of_cell, output.fused, pool, targets.image_of_cell, images
             ),

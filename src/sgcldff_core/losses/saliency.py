@@ -16,43 +16,38 @@ def activation_map(fused: Tensor) -> Tensor:
     return fused.relu().mean(1, keepdim=True)
 
 
-def alignment_loss(fused: Tensor, mask: Tensor, known: Tensor, prior: Tensor) -> Tensor:
-    """One minus the cosine between the network's activation map and where the cells are.
+def alignment_loss(fused: Tensor, attention: Tensor) -> Tensor:
+    """One minus the cosine between the network's activation map and where it should look.
 
     Parameters
     ----------
     fused : Tensor
         (B, C, h, w).
-    mask : Tensor
-        (B, 1, H, W) in [0, 1], the leukocytes.
-    known : Tensor
-        (B,) bool, whether the mask is known; where it is not the prior stands in for it.
-    prior : Tensor
-        (B, 1, H, W) in [0, 1].
+    attention : Tensor
+        (B, 1, H, W) in [0, 1]: the leukocytes where they are outlined, else the prior.
 
     Returns
     -------
     Tensor
         Scalar in [0, 1], mean over images; images where there is nothing to align to add zero.
     """
-    wanted = torch.where(known[:, None, None, None], mask, prior)
-    wanted = pool_to(wanted, fused).flatten(1)
+    wanted = pool_to(attention, fused).flatten(1)
     seen = activation_map(fused).flatten(1)
     apart = 1 - F.cosine_similarity(seen, wanted, dim=1, eps=1e-6)
     return (apart * (wanted.sum(1) > 0)).mean()
 
 
-def background_suppression(fused: Tensor, mask: Tensor, known: Tensor, margin: int = 1) -> Tensor:
+def background_suppression(fused: Tensor, attention: Tensor, outlined: Tensor, margin: int = 1) -> Tensor:
     """Share of the network's activation that lies outside the cells.
 
     Parameters
     ----------
     fused : Tensor
         (B, C, h, w).
-    mask : Tensor
-        (B, 1, H, W) in [0, 1].
-    known : Tensor
-        (B,) bool; images whose mask is not known add zero.
+    attention : Tensor
+        (B, 1, H, W) in [0, 1], where the network should look.
+    outlined : Tensor
+        (B,) bool; images without masks, whose background is a guess, add zero.
     margin : int
         Pixels of the fused map around a cell that count as inside, since outlines need context.
 
@@ -61,11 +56,11 @@ def background_suppression(fused: Tensor, mask: Tensor, known: Tensor, margin: i
     Tensor
         Scalar in [0, 1], mean over images.
     """
-    inside = F.adaptive_max_pool2d(mask, fused.shape[-2:])
+    inside = F.adaptive_max_pool2d(attention, fused.shape[-2:])
     inside = F.max_pool2d(inside, 2 * margin + 1, stride=1, padding=margin)
     seen = activation_map(fused)
     outside = (seen * (1 - inside)).sum((1, 2, 3)) / seen.sum((1, 2, 3)).clamp_min(1e-6)
-    return (outside * known).mean()
+    return (outside * outlined).mean()
 
 
 def cam_alignment(

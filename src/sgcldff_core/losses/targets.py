@@ -33,6 +33,13 @@ class Targets:
         (B, 1, H, W) float, class-aware weight of each pixel for cell and distance.
     nucleus_weight : Tensor
         (B, 1, H, W) float, likewise for the nucleus.
+    guide : Tensor
+        (B, 1, H, W) float in [0, 1], the saliency prior, also where the network goes without it.
+    attention : Tensor
+        (B, 1, H, W) float in [0, 1], where the network should look: the cells where they are outlined,
+        the prior where they are not.
+    outlined : Tensor
+        (B,) bool, whether the image has masks at all.
     pool_cell, pool_nucleus : Tensor
         (N, H/4, W/4) float in [0, 1], where each cell is to be pooled for its class. An all-zero
         nucleus is one that is not known.
@@ -53,6 +60,9 @@ class Targets:
     distance: Tensor
     cell_weight: Tensor
     nucleus_weight: Tensor
+    guide: Tensor
+    attention: Tensor
+    outlined: Tensor
     pool_cell: Tensor
     pool_nucleus: Tensor
     image_of_cell: Tensor

@@ -9,7 +9,7 @@ from typing import Any
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.taxonomy import LEUKOCYTES
 
-__all__ = ["ModelConfig"]
+__all__ = ["ModelConfig", "refuse_wrong_types"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"a model needs at least two different classes, got {list(self.classes)}")
+        if self.window < 1 or self.cardinality < 1 or self.embedding < 1 or self.detail < 1:
+            raise ConfigError("window, cardinality, embedding and detail must be at least 1")
         if not self.canonical_diameter > 0:
             raise ConfigError(f"canonical_diameter must be above 0 px, got {self.canonical_diameter}")
         if self.swin and (self.swin_depth < 2 or self.swin_depth % 2):
@@ -100,6 +102,31 @@ class ModelConfig:
         if unknown:
             raise ConfigError(f"unknown model setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         settings = dict(values)
+        refuse_wrong_types(cls(), settings, "model")
         if "classes" in settings:
             settings["classes"] = tuple(settings["classes"])
         return cls(**settings)
+
+
+def refuse_wrong_types(defaults: object, values: Mapping[str, Any], section: str) -> None:
+    """Refuse settings of another type than their default has.
+
+    Parameters
+    ----------
+    defaults : dataclass instance
+        Tells the types; a whole number will do where a fraction is asked for.
+    values : mapping
+        By names of its fields; where the default is a tuple, a list will do.
+    section : str
+        Of the settings, for the message.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting and the type it should have.
+    """
+    for name, value in values.items():
+        wanted = type(getattr(defaults, name))
+        fits = {float: (int, float), tuple: (list, tuple)}.get(wanted, (wanted,))
+        if not isinstance(value, fits) or (isinstance(value, bool) and wanted is not bool):
+            raise ConfigError(f"{section} setting {name} must be of type {wanted.__name__}, got {value!r}")

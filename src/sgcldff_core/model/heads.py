@@ -100,7 +100,8 @@ class ClassificationHead(nn.Module):
 
 def _masked_means(x: Tensor, masks: Tensor, image_of_mask: Tensor) -> Tensor:
     # One matrix product an image: gathering the map for every cell would copy it a hundred times.
-    means = x.new_zeros(len(masks), x.shape[1])
+    # Without a cell the map stays in the graph all the same: distributed training waits for its gradient.
+    means = x.new_zeros(len(masks), x.shape[1]) + 0 * x.mean()
     weights = masks.flatten(1)
     weights = weights / weights.sum(1, keepdim=True).clamp_min(1e-4)
     for image in image_of_mask.unique():

@@ -11,6 +11,7 @@ from typing import Any
 from sgcldff_core.errors import ConfigError, FormatError
 from sgcldff_core.losses import LossConfig
 from sgcldff_core.model import ModelConfig
+from sgcldff_core.model.config import refuse_wrong_types
 
 __all__ = ["AugmentationConfig", "TrainingConfig", "read_training_config"]
 
@@ -37,7 +38,8 @@ class AugmentationConfig:
     blur : float
         Probability of defocus.
     paste : float
-        Probability of pasting a leukocyte from another image into the view.
+        Probability of pasting a leukocyte from another image into the view; after one, of a second,
+        and of a third.
     prior_dropout : float
         Probability of a view without its prior, so that the network does not lean on it alone.
     synthetic : float
@@ -56,8 +58,7 @@ class AugmentationConfig:
     synthetic: float = 0.0
 
     def __post_init__(self) -> None:
-        low, high = self.scale
-        if not 0 < low <= high:
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
             raise ConfigError(f"scale must be two factors above 0, the smaller first; got {self.scale}")
         for name in ("elsewhere", "restain", "blur", "paste", "prior_dropout", "synthetic"):
             if not 0 <= getattr(self, name) <= 1:
@@ -149,6 +150,15 @@ class TrainingConfig:
         for name in ("epochs", "batch", "validate_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("views", "workers", "synthetic_images", "seed", "weight_decay", "saliency_warmup"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("learning_rate", "backbone_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("ema", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if self.size < 64 or self.size % 32:
             raise ConfigError(f"size must be a multiple of 32 of at least 64, got {self.size}")
         if self.train not in ("all", "heads"):
@@ -179,11 +189,17 @@ class TrainingConfig:
         """
         _refuse_unknown(cls, values, "training")
         settings = dict(values)
+        sections = {"model": dict, "loss": dict, "augmentation": dict}
+        for name in sections.keys() & settings.keys():
+            if not isinstance(settings[name], Mapping):
+                raise ConfigError(f"{name} is a section of settings, got {settings[name]!r}")
+        refuse_wrong_types(cls(), {k: v for k, v in settings.items() if k not in sections}, "training")
         if "model" in settings:
             settings["model"] = ModelConfig.from_dict(settings["model"])
         for name, kind in (("loss", LossConfig), ("augmentation", AugmentationConfig)):
             if name in settings:
                 _refuse_unknown(kind, settings[name], name)
+                refuse_wrong_types(kind(), settings[name], name)
                 part = dict(settings[name])
                 if "scale" in part:
                     part["scale"] = tuple(part["scale"])

@@ -64,7 +64,7 @@ def gather(paths: Sequence[Path | str], config: TrainingConfig, samples: Iterabl
     DataError
         If a path is no data set.
     ConfigError
-        If there is too little to learn from, or none of it shows a class of the model.
+        If there is too little to learn from, or cells have classes of which the model has none.
     """
     datasets = [open_dataset(path) for path in paths]
     everything = without_copies([*(s for dataset in datasets for s in dataset), *samples])
@@ -84,6 +84,12 @@ def gather(paths: Sequence[Path | str], config: TrainingConfig, samples: Iterabl
         return prepared
 
     learned, held = bring(training, diameters), bring(validation, diameters)
+    named = {c for s in training for c in (*(s.classes or {}).values(), s.image_class) if c}
+    if named and not named & set(config.model.classes):
+        raise ConfigError(
+            f"cells are named {', '.join(sorted(named))}, and the model knows {', '.join(config.model.classes)}; "
+            "name the classes under [model] in the settings"
+        )
     provenance = {
         "images": dict(Counter(s.source for s in learned)),
         "validation_images": dict(Counter(s.source for s in held)),

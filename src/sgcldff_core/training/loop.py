@@ -159,8 +159,9 @@ class _Run:
             if (epoch + 1) % config.validate_every == 0 or epoch + 1 == config.epochs:
                 figures = self._validate()
             if log:
-                self._save(epoch + 1)
+                # The log first: rows that the checkpoint does not know of yet are dropped on resume.
                 log.epoch(epoch + 1, figures)
+                self._save(epoch + 1)
             self.fabric.barrier()
             yield Progress(epoch + 1, config.epochs, (epoch + 1) * steps, config.epochs * steps, losses, figures)
 
@@ -182,8 +183,9 @@ class _Run:
             return None
         mean = cast("SgcldffNetwork", self.ema.module)
         figures = validate(mean, self.validation, self.config.model.canonical_diameter)
-        if figures.score > self.best:
-            self.best = figures.score
+        # Where held-out images tell nothing, the last weights are as good as any.
+        if math.isnan(figures.score) or figures.score > self.best:
+            self.best = max(self.best, figures.score) if not math.isnan(figures.score) else self.best
             self._keep(mean, figures)
         return figures.to_dict()
 

@@ -26,7 +26,7 @@ def paste_cell(view: View, donor: View, label: int, rng: np.random.Generator) ->
     Parameters
     ----------
     view : View
-        Receives the cell; must have masks.
+        Receives the cell; must have masks, and nuclei only where the donor has them too.
     donor : View
         Shows the cell, with masks, at the same size.
     label : int
@@ -40,7 +40,7 @@ def paste_cell(view: View, donor: View, label: int, rng: np.random.Generator) ->
         With the cell under a new label; unchanged if the cell would hide much of another one, or
         shows too little of itself.
     """
-    if view.labels is None or donor.labels is None:
+    if view.labels is None or donor.labels is None or (view.nucleus is not None and donor.nucleus is None):
         return view
     mask = (donor.labels == label) & view.inside
     covered = (view.labels[mask] > 0).sum()
@@ -50,9 +50,8 @@ def paste_cell(view: View, donor: View, label: int, rng: np.random.Generator) ->
     soft = tv.gaussian_blur(mask[None].float(), [5, 5], [float(rng.uniform(0.5, 1.2))])
     new = int(view.labels.max()) + 1
     nucleus = view.nucleus
-    if nucleus is not None:
-        own = donor.nucleus if donor.nucleus is not None else torch.zeros_like(mask)
-        nucleus = torch.where(mask, own, nucleus)
+    if nucleus is not None and donor.nucleus is not None:
+        nucleus = torch.where(mask, donor.nucleus, nucleus)
     known = {new: donor.class_of_label[label]} if label in donor.class_of_label else {}
     return replace(
         view,

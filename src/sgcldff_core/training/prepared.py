@@ -12,7 +12,7 @@ from skimage.transform import resize
 
 from sgcldff_core.errors import DataError
 from sgcldff_core.losses import UNKNOWN
-from sgcldff_core.saliency import compute_prior
+from sgcldff_core.saliency import compute_prior, estimate_diameter
 
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
@@ -21,6 +21,9 @@ __all__ = ["MARGIN", "PreparedSample", "prepare", "typical_diameters"]
 
 MARGIN = 1.25
 """Images are kept this much larger than the canonical scale, so that zooming in does not blur."""
+
+
+_ENOUGH = 25  # images to guess a source's magnification from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +44,8 @@ class PreparedSample:
         (H, W) bool.
     class_of_label : mapping of int to int
         Index of the class of each label; a label that is not in it has no known class.
+    boxed : bool
+        Whether somebody drew boxes, if only to say that there is nothing.
     boxes : ndarray
         (K, 4) float32 y0, x0, y1, x1 of leukocytes that have no mask.
     box_classes : ndarray
@@ -63,6 +68,7 @@ class PreparedSample:
     labels: NDArray[np.int32] | None
     nucleus: NDArray[np.bool_] | None
     class_of_label: Mapping[int, int]
+    boxed: bool
     boxes: NDArray[np.float32]
     box_classes: NDArray[np.int64]
     points: NDArray[np.float32]
@@ -92,12 +98,20 @@ def typical_diameters(samples: Sequence[Sample]) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Equivalent diameter from masks, else the geometric mean of the sides of boxes. A source
-        without either is missing.
+        Equivalent diameter from masks, else the geometric mean of the sides of boxes, else, for a
+        source that has neither, as the stain of its images tells. A source of which nothing can be
+        told is missing.
     """
     found: dict[str, list[float]] = {}
+    guessed: dict[str, list[float]] = {}
     for sample in samples:
-        labels = sample.read_labels()
+        try:
+            labels = sample.read_labels()
+            if labels is None and not sample.boxes and len(guessed.get(sample.source, ())) < _ENOUGH:
+                estimate = estimate_diameter(sample.read_image())
+                guessed.setdefault(sample.source, []).extend([estimate] if estimate else [])
+        except DataError:
+            continue  # `prepare` will name it
         sizes: list[float] = []
         if labels is not None:
             inner = np.setdiff1d(labels, np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
@@ -106,7 +120,8 @@ def typical_diameters(samples: Sequence[Sample]) -> dict[str, float]:
             white = [b for b in sample.boxes if b.kind not in ("erythrocyte", "platelet")]
             sizes = [float(np.sqrt((b.y1 - b.y0) * (b.x1 - b.x0))) for b in white]
         found.setdefault(sample.source, []).extend(sizes)
-    return {source: float(np.median(sizes)) for source, sizes in found.items() if sizes}
+    told = guessed | {source: sizes for source, sizes in found.items() if sizes}
+    return {source: float(np.median(sizes)) for source, sizes in told.items() if sizes}
 
 
 def prepare(
@@ -175,6 +190,7 @@ def _prepare_one(sample: Sample, index: Mapping[str, int], scale: float, prior: 
         labels=labels,
         nucleus=nucleus,
         class_of_label=classes,
+        boxed=sample.boxes is not None,
         boxes=np.array([(b.y0, b.x0, b.y1, b.x1) for b in boxes], np.float32).reshape(-1, 4) * scale,
         box_classes=np.array([index.get(b.kind, UNKNOWN) for b in boxes], np.int64),
         points=np.array([(p.y, p.x) for p in points], np.float32).reshape(-1, 2) * scale,

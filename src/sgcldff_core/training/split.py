@@ -67,7 +67,8 @@ def split_samples(samples: Sequence[Sample], share: float, seed: int) -> tuple[l
 def _draw(samples: Sequence[Sample], groups: Sequence[str], share: float, seed: int) -> set[str]:
     stratum = {s.group: f"{s.source}/{_class_of(s)}" for s in samples}
     strata = np.array([stratum[g] for g in groups])
-    folds = min(max(2, round(1 / share)), len(groups))
+    folds = min(10, len(groups))
+    wanted = min(max(1, round(share * folds)), folds - 1)
     # A stratum with fewer groups than folds cannot be in every fold: those join one common stratum.
     names, counts = np.unique(strata, return_counts=True)
     rare = np.isin(strata, names[counts < folds])
@@ -77,8 +78,8 @@ def _draw(samples: Sequence[Sample], groups: Sequence[str], share: float, seed: 
     if len(groups) < 2 * folds:
         strata = np.full(len(groups), "all")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    _, chosen = next(splitter.split(strata, strata, groups=list(groups)))
-    return {groups[i] for i in chosen}
+    parts = [chosen for _, chosen in splitter.split(strata, strata, groups=list(groups))]
+    return {groups[i] for part in parts[:wanted] for i in part}
 
 
 def _class_of(sample: Sample) -> str:

@@ -42,7 +42,7 @@ class TrainingStep(nn.Module):
             output.fused.requires_grad_()  # with heads alone to train, class-activation maps still need its gradient
         nuclei = _mixed_nuclei(output, targets)
         logits, features = self.network.classify(output.fused, targets.pool_cell, nuclei, targets.image_of_cell)
-        total, parts = self.loss(output, logits, features, prior, targets, saliency=saliency)
+        total, parts = self.loss(output, logits, features, targets, saliency=saliency)
         return total, parts
 
 

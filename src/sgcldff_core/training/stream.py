@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
@@ -28,6 +29,9 @@ __all__ = ["SYNTHETIC", "ViewStream", "class_counts"]
 
 SYNTHETIC = "synthetic"
 """Source of synthetic samples, whose share among the views is set on its own."""
+
+
+_MOST_PASTED = 3
 
 
 def class_counts(samples: Sequence[PreparedSample], classes: int) -> list[int]:
@@ -84,12 +88,15 @@ class ViewStream:
         """
         config = self.config
         local = config.batch // world
-        views = []
+        views, with_prior = [], []
         for i in range(rank * local, (rank + 1) * local):
             rng = np.random.default_rng([config.seed, epoch, step, i])
             views.append(self.view(rng))
+            with_prior.append(rng.random() >= config.augmentation.prior_dropout)
         images, priors = collate(views)
-        return images, priors, make_targets(views, self.class_weights, config.model.canonical_diameter)
+        # Only the network goes without the prior: targets of weak annotation are made from it.
+        shown = priors * torch.tensor(with_prior, dtype=priors.dtype)[:, None, None, None]
+        return images, shown, make_targets(views, self.class_weights, config.model.canonical_diameter)
 
     def batches(self, epoch: int, rank: int = 0, world: int = 1) -> Iterator[tuple[Tensor, Tensor, Targets]]:
         """Yield this process's parts of all batches of an epoch, drawn ahead by worker processes."""
@@ -101,7 +108,9 @@ class ViewStream:
         size, augmentation = self.config.size, self.config.augmentation
         sample = self.samples[rng.choice(len(self.samples), p=self.chances)]
         view = render_view(sample, draw_placement(sample, rng, size, augmentation), size)
-        while view.labels is not None and len(self.donors[0]) and rng.random() < augmentation.paste:
+        for _ in range(_MOST_PASTED):
+            if view.labels is None or not self.donors[0] or rng.random() >= augmentation.paste:
+                break
             view = self._with_pasted_cell(view, rng)
         image = view.image
         if rng.random() < augmentation.restain:
@@ -109,8 +118,7 @@ class ViewStream:
         image = jitter_colours(image, rng, augmentation)
         outside = ~view.inside
         image[:, outside] = view.image[:, outside]
-        prior = view.prior * float(rng.random() >= augmentation.prior_dropout)
-        return replace(view, image=image, prior=prior)
+        return replace(view, image=image)
 
     def _with_pasted_cell(self, view: View, rng: np.random.Generator) -> View:
         donors, chances = self.donors

@@ -38,7 +38,7 @@ def make_targets(views: Sequence[View], class_weights: Sequence[float], canonica
     Targets
         Of the B views.
     """
-    maps: dict[str, list[Tensor]] = {k: [] for k in ("cell", "nucleus", "distance", "cell_weight", "nucleus_weight")}
+    maps: dict[str, list[Tensor]] = {k: [] for k in _MAPS}
     cells = _Cells()
     boxes: list[Tensor] = []
     image_of_box: list[int] = []
@@ -48,6 +48,8 @@ def make_targets(views: Sequence[View], class_weights: Sequence[float], canonica
         weight = known * _cell_weights(labels, view.class_of_label, class_weights, canonical_diameter)
         maps["cell"].append(((labels > 0) | positive).float())
         maps["distance"].append(_outline_distance(labels))
+        maps["guide"].append(view.prior[0])
+        maps["attention"].append(_attention(view, labels))
         maps["cell_weight"].append(weight)
         has_nucleus = view.nucleus is not None
         maps["nucleus"].append(view.nucleus.float() if view.nucleus is not None else torch.zeros_like(weight))
@@ -59,6 +61,7 @@ def make_targets(views: Sequence[View], class_weights: Sequence[float], canonica
     return Targets(
         **{name: torch.stack(maps[name])[:, None] for name in maps},
         **cells.stacked(side),
+        outlined=torch.tensor([view.labels is not None for view in views]),
         box=torch.stack(boxes) if boxes else torch.zeros(0, 4),
         image_of_box=torch.tensor(image_of_box, dtype=torch.long),
     )
@@ -68,6 +71,9 @@ def collate(views: Sequence[View]) -> tuple[Tensor, Tensor]:
     """Stack images (B, 3, S, S) and priors (B, 1, S, S)."""
     images = torch.stack([v.image for v in views]).contiguous(memory_format=torch.channels_last)
     return images, torch.stack([v.prior for v in views])
+
+
+_MAPS = ("cell", "nucleus", "distance", "cell_weight", "nucleus_weight", "guide", "attention")
 
 
 class _Cells:
@@ -115,7 +121,7 @@ class _Cells:
 def _supervised(view: View, diameter: float) -> tuple[Tensor, Tensor]:
     """Where the mask is known (float), and which known pixels are cell though no mask says so."""
     nothing = torch.zeros_like(view.inside)
-    if view.labels is None and not len(view.boxes) and not len(view.points):
+    if view.labels is None and not view.boxed and not len(view.points):
         return nothing.float(), nothing
     known, positive = view.inside.clone(), nothing
     for box in view.boxes:
@@ -128,6 +134,15 @@ def _supervised(view: View, diameter: float) -> tuple[Tensor, Tensor]:
             near |= _disc(point, diameter, view)
         known &= positive | (~near & (view.prior[0] < 0.2))
     return known.float(), positive
+
+
+def _attention(view: View, labels: Tensor) -> Tensor:
+    if view.labels is None:
+        return view.prior[0]
+    wanted = (labels > 0).float()
+    for box in view.boxes:  # a cell without an outline, among others that have one
+        wanted = torch.maximum(wanted, _rectangle(box, view) * view.prior[0])
+    return wanted
 
 
 def _rectangle(box: NDArray[np.float64], view: View) -> Tensor:

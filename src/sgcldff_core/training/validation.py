@@ -49,16 +49,20 @@ class ValidationFigures:
 
     @property
     def score(self) -> float:
-        """What the best weights are chosen by: mean of IoU over sources, accuracy and macro-F1."""
+        """What the best weights are chosen by: mean of IoU over sources, accuracy and macro-F1.
+
+        NaN where held-out images have neither masks nor classes, so that nothing can be chosen by them.
+        """
         iou = sum(self.iou.values()) / len(self.iou) if self.iou else math.nan
         known = [v for v in (iou, self.accuracy, self.macro_f1) if not math.isnan(v)]
-        return sum(known) / len(known) if known else 0.0
+        return sum(known) / len(known) if known else math.nan
 
     def to_dict(self) -> dict[str, float]:
-        """Return the figures by name, for logs."""
+        """Return the figures that are known by name, for logs."""
         named = {f"iou_{source}": value for source, value in self.iou.items()}
         rest = {"nucleus_iou": self.nucleus_iou, "accuracy": self.accuracy, "macro_f1": self.macro_f1}
-        return {k: float(v) for k, v in (named | rest | {"score": self.score}).items()}
+        figures = named | rest | {"score": self.score}
+        return {k: float(v) for k, v in figures.items() if not math.isnan(v)}
 
 
 @torch.inference_mode()

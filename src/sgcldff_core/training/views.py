@@ -77,6 +77,8 @@ class View:
         (S, S) bool, where the view lies within the image.
     class_of_label : dict of int to int
         Class of the cells that are shown well enough to be named.
+    boxed : bool
+        Whether somebody drew boxes; without one, the view then shows no leukocyte.
     boxes : ndarray
         (K, 4) y0, x0, y1, x1 in px of the view, of leukocytes without a mask.
     box_classes : ndarray
@@ -95,6 +97,7 @@ class View:
     nucleus: Tensor | None
     inside: Tensor
     class_of_label: dict[int, int]
+    boxed: bool
     boxes: NDArray[np.float64]
     box_classes: NDArray[np.int64]
     points: NDArray[np.float64]
@@ -160,6 +163,7 @@ def render_view(sample: PreparedSample, placement: Placement, size: int) -> View
         nucleus=None if sample.nucleus is None else marks[2] > 0.5,
         inside=marks[0] > 0.5,
         class_of_label={} if labels is None else _shown_well(sample, labels, placement.zoom),
+        boxed=sample.boxed,
         boxes=boxes[visible],
         box_classes=sample.box_classes[visible],
         points=points[in_view],

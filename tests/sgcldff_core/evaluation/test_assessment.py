@@ -25,7 +25,7 @@ def _prediction(labels: np.ndarray, classes: list[str]) -> Prediction:
         box = (y.min(), x.min(), y.max() + 1, x.max() + 1)
         rows.append((i, name, 0.9, *box))
     columns = ["label", "class", "confidence", "bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
-    cells = pd.DataFrame(rows, columns=columns)
+    cells = pd.DataFrame(rows, columns=columns).assign(prob_monocyte=0.5, prob_basophil=0.5)
     blank = np.zeros(labels.shape, np.float32)
     return Prediction(labels, blank, labels > 0, None, cells, 20.0, "made")
 
@@ -72,10 +72,31 @@ def test_a_box_in_which_the_mask_forgot_a_cell_is_not_held_against_the_model() -
     assert image.boxes == (2, 0, 0)
 
 
-def test_points_alone_tell_the_count() -> None:
+def test_points_do_not_tell_a_count() -> None:
+    """ALL-IDB1 marks blasts with points and leaves the other leukocytes unmarked."""
     sample = _sample(None, points=(Point(15, 15), Point(20, 45)))
     image = assess_prediction(sample, _prediction(_labels(A), ["monocyte"]))
-    assert (image.cells, image.cells_found, image.iou) == (2, 1, None)
+    assert (image.cells, image.cells_found, image.iou) == (None, 1, None)
+
+
+def test_a_cell_where_only_others_are_boxed_is_a_false_alarm() -> None:
+    sample = _sample(None, boxes=(Box(0, 0, 4, 4, "platelet"),))
+    image = assess_prediction(sample, _prediction(_labels(A), ["monocyte"]))
+    assert image.boxes == (0, 1, 0)
+    assert (image.cells, image.cells_found) == (0, 1)
+
+
+def test_the_class_of_an_image_is_that_of_its_largest_cell() -> None:
+    sample = _sample(None, image_class="basophil")
+    found = _prediction(_labels((0, 0, 5, 5), B), ["monocyte", "basophil"])
+    assert assess_prediction(sample, found).classes == (("basophil", "basophil", 0.9),)
+    assert assess_prediction(sample, _prediction(_labels(), [])).classes == (("basophil", MISSED, 0.0),)
+
+
+def test_classes_that_the_model_has_not_are_left_out() -> None:
+    sample = _sample(_labels(A, B), classes={1: "blast", 2: "basophil"})
+    image = assess_prediction(sample, _prediction(_labels(A, B), ["monocyte", "basophil"]))
+    assert image.classes == (("basophil", "basophil", 0.9),)
 
 
 def test_what_nobody_knows_has_no_figure() -> None:

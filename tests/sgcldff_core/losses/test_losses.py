@@ -133,18 +133,9 @@ def test_alignment_is_zero_on_the_mask_and_one_beside_it() -> None:
     mask[..., :8, :8] = 1
     on, off = torch.zeros(4, 4), torch.zeros(4, 4)
     on[:2, :2], off[2:, 2:] = 3.0, 3.0
-    known, prior = torch.tensor([True]), torch.zeros(1, 1, 16, 16)
-    assert alignment_loss(_fused_at(on), mask, known, prior).item() == pytest.approx(0, abs=1e-5)
-    assert alignment_loss(_fused_at(off), mask, known, prior).item() == pytest.approx(1, abs=1e-5)
-
-
-def test_alignment_takes_the_prior_where_there_is_no_mask() -> None:
-    prior = torch.zeros(1, 1, 16, 16)
-    prior[..., 8:, 8:] = 1
-    seen = torch.zeros(4, 4)
-    seen[2:, 2:] = 1
-    nothing = torch.zeros(1, 1, 16, 16)
-    assert alignment_loss(_fused_at(seen), nothing, torch.tensor([False]), prior).item() == pytest.approx(0, abs=1e-5)
+    assert alignment_loss(_fused_at(on), mask).item() == pytest.approx(0, abs=1e-5)
+    assert alignment_loss(_fused_at(off), mask).item() == pytest.approx(1, abs=1e-5)
+    assert alignment_loss(_fused_at(on), 0 * mask).item() == 0
 
 
 def test_background_suppression_is_the_share_outside() -> None:
@@ -188,6 +179,9 @@ def _targets(images: int = 2, size: int = 64) -> Targets:
         distance=cell,
         cell_weight=ones,
         nucleus_weight=ones,
+        guide=torch.rand(images, 1, size, size),
+        attention=cell,
+        outlined=torch.ones(images, dtype=torch.bool),
         pool_cell=pool,
         pool_nucleus=pool,
         image_of_cell=torch.arange(images),
@@ -206,7 +200,7 @@ def passed():
     output = network(torch.rand(2, 3, 64, 64), prior)
     targets = _targets()
     logits, features = network.classify(output.fused, targets.pool_cell, targets.pool_nucleus, targets.image_of_cell)
-    return output, logits, features, prior, targets
+    return output, logits, features, targets
 
 
 def test_every_part_is_returned_by_name_and_can_be_switched_off(passed) -> None:
@@ -233,6 +227,23 @@ def test_learned_weights_cannot_silence_a_part(passed) -> None:
     config = LossConfig()
     expected = sum(math.exp(-3) * getattr(config, p) * v.item() + 1.5 for p, v in parts.items())
     assert total.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_batch_without_cells_leaves_no_parameter_without_a_gradient() -> None:
+    """Distributed training waits for every gradient, whatever one process happens to draw."""
+    network = build_network(ModelConfig(dropout=0.0))
+    loss = MultiTaskLoss(LossConfig(centre=0.1), [5] * 5, 384)
+    output = network(torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64))
+    full = _targets()
+    none = torch.zeros(0, dtype=torch.long)
+    targets = replace(
+        full, pool_cell=full.pool_cell[:0], pool_nucleus=full.pool_nucleus[:0], image_of_cell=none, class_of_cell=none
+    )
+    logits, features = network.classify(output.fused, targets.pool_cell, targets.pool_nucleus, none)
+    total, _ = loss(output, logits, features, targets)
+    total.backward()
+    without = [n for m in (network, loss) for n, p in m.named_parameters() if p.requires_grad and p.grad is None]
+    assert without == []
 
 
 def test_negative_weights_and_absurd_smoothing_are_refused() -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from sgcldff_core.errors import ConfigError, FormatError
 from sgcldff_core.losses import LossConfig
 from sgcldff_core.model import load_model
-from sgcldff_core.training import PreparedSample, TrainingConfig, read_training_config, train
+from sgcldff_core.training import AugmentationConfig, PreparedSample, TrainingConfig, read_training_config, train
 from sgcldff_core.training.schedule import learning_rate_factor, running_mean, saliency_factor
 from sgcldff_core.training.stream import ViewStream, class_counts
 from sgcldff_core.training.validation import fit_temperature
@@ -52,6 +52,24 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(prepared, small_config, t
     assert all(torch.allclose(whole[k].float(), cut[k].float(), atol=1e-6) for k in whole)
     logs = [(tmp_path / run / "log.csv").read_text() for run in ("whole", "cut")]
     assert logs[0] == logs[1]
+
+
+def test_dropping_the_prior_leaves_the_targets_alone(prepared, small_config) -> None:
+    never = replace(small_config, augmentation=AugmentationConfig(prior_dropout=1.0, paste=1.0))
+    _, prior, targets = ViewStream(prepared, never).batch(0, 0)
+    assert prior.abs().sum() == 0
+    assert targets.guide.sum() > 0
+
+
+def test_where_nothing_can_be_chosen_by_the_last_weights_are_kept(prepared, small_config, tmp_path: Path) -> None:
+    """Held-out images with boxes alone have no score; the first validation must not win for ever."""
+    blank = replace(prepared[9], labels=None, nucleus=None, class_of_label={})
+    kept = []
+    for progress in train(prepared[:6], [blank], replace(small_config, ema=0.5), tmp_path):
+        if progress.figures is not None:
+            kept.append((tmp_path / "model.safetensors").read_bytes())
+    assert len(kept) == 2
+    assert kept[0] != kept[1]
 
 
 def test_other_settings_cannot_resume(prepared, small_config, tmp_path: Path) -> None:
@@ -201,6 +219,14 @@ def test_settings_from_toml(tmp_path: Path) -> None:
         ("[augmentation]\npaste = 2.0", ConfigError, "paste is a probability"),
         ("validation = 1.0", ConfigError, "share held out"),
         ("batch = 0", ConfigError, "batch must be at least 1"),
+        ('epochs = "10"', ConfigError, "epochs must be of type int, got '10'"),
+        ("loss = 3", ConfigError, "loss is a section of settings"),
+        ('[model]\nwidth = "64"', ConfigError, "model setting width must be of type int"),
+        ("[augmentation]\nscale = [0.7]", ConfigError, "two factors above 0"),
+        ("ema = 2.0", ConfigError, r"ema must be in \[0, 1\)"),
+        ("learning_rate = -1", ConfigError, "learning_rate must be above 0"),
+        ("workers = -1", ConfigError, "workers must not be negative"),
+        ('[loss]\nbalance = "foo"', ConfigError, "unknown class balance 'foo'"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, text: str, error: type[Exception], message: str) -> None:

@@ -44,6 +44,12 @@ def test_a_handful_of_images_still_has_something_held_out(count: int) -> None:
     assert len(training) >= len(validation)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.4, 0.7, 0.9])
+def test_the_share_held_out_is_about_the_one_asked_for(share: float) -> None:
+    _, validation = split_samples([_sample(str(i)) for i in range(100)], share, 0)
+    assert len(validation) == pytest.approx(100 * share, abs=3)
+
+
 def test_published_splits_are_kept() -> None:
     samples = [_sample(f"v{i}", split="val") for i in range(3)] + [_sample(f"t{i}", split="train") for i in range(9)]
     samples += [_sample("secret", split="test")]

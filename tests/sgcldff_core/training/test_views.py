@@ -37,6 +37,7 @@ def _sample(**changes) -> PreparedSample:
         labels=labels,
         nucleus=labels > 0,
         class_of_label={3: 2},
+        boxed=False,
         boxes=np.zeros((0, 4), np.float32),
         box_classes=np.zeros(0, np.int64),
         points=np.zeros((0, 2), np.float32),
@@ -128,6 +129,7 @@ def test_inside_a_box_without_a_mask_nothing_is_known_and_outside_it_is_backgrou
         labels=None,
         nucleus=None,
         class_of_label={},
+        boxed=True,
         boxes=np.array([[20, 30, 40, 60]], np.float32),
         box_classes=np.array([4]),
     )
@@ -184,6 +186,28 @@ def test_a_pasted_cell_brings_its_label_nucleus_and_class() -> None:
     assert pasted.class_of_label[4] == 2
     assert (pasted.image[0][new] > 0.5).float().mean() > 0.9
     assert pasted.nucleus[new].all()
+
+
+def test_a_cell_whose_nucleus_nobody_drew_is_not_pasted_among_nuclei() -> None:
+    host = render_view(_sample(), Placement((32, 40), **STILL), 64)
+    donor = render_view(_sample(nucleus=None), Placement((60, 45), **STILL), 64)
+    assert paste_cell(host, donor, 3, np.random.default_rng(0)) is host
+
+
+def test_a_view_in_which_somebody_looked_and_found_nothing_is_background() -> None:
+    empty = _sample(labels=None, nucleus=None, class_of_label={})
+    for boxed in (True, False):
+        view = render_view(replace(empty, boxed=boxed), Placement((30, 45), **STILL), 64)
+        targets = _targets_of(view)
+        assert bool(targets.cell_weight.sum() > 0) == boxed
+        assert targets.cell.sum() == 0
+
+
+def test_without_a_mask_the_network_should_look_where_the_prior_says() -> None:
+    view = render_view(_sample(labels=None, nucleus=None, class_of_label={}), Placement((30, 45), **STILL), 64)
+    targets = _targets_of(view)
+    assert torch.equal(targets.attention[0], view.prior)
+    assert not targets.outlined.any()
 
 
 def test_a_cell_is_not_pasted_over_another() -> None:
