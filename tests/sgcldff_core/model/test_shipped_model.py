@@ -38,7 +38,7 @@ def test_its_card_says_what_it_is_for_and_what_not() -> None:
 
 
 def test_it_never_saw_all_idb2(model: Model) -> None:
-    assert set(model.training["images"]) == {"zheng1", "zheng2", "bccd"}
+    assert set(model.training["images"]) == {"zheng1", "zheng2", "bccd", "bccd_crops"}
     assert "all_idb" not in json.dumps(model.training["validation_groups"])
 
 
