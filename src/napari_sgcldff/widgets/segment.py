@@ -28,6 +28,7 @@ from qtpy.QtWidgets import (
 import sgcldff_core
 from napari_sgcldff.layers import Source, is_smear, prediction_layers, show_layers
 from napari_sgcldff.tasks import Ending, Progress, Report, Task
+from napari_sgcldff.torch_loading import load_torch
 from napari_sgcldff.widgets.differential import DifferentialTable
 
 if TYPE_CHECKING:
@@ -225,11 +226,12 @@ class _Finding:
 
 
 def _find(source: Source, model: str, diameter: float | None, explain: bool, report: Report) -> _Finding:
+    report("loading the model", 0, 0)
+    load_torch()
     # Imported here, in the worker's thread, because they bring torch.
     from sgcldff_core.inference import predict_image
     from sgcldff_core.model import load_model
 
-    report("loading the model", 0, 0)
     loaded = load_model(model or None)
     begun = time.perf_counter()
     prediction = predict_image(
