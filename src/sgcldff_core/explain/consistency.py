@@ -70,7 +70,10 @@ def cam_agreement(
     Wang et al., Score-CAM, CVPR workshops 2020 (energy inside). Zhang et al., Top-down neural
     attention by excitation backprop, ECCV 2016 (pointing game).
     """
-    flat = [np.asarray(x, np.float64).reshape(len(x), x.shape[1] * x.shape[2]) for x in (activation, inside, background, prior)]
+    flat = [
+        np.asarray(x, np.float64).reshape(len(x), x.shape[1] * x.shape[2])
+        for x in (activation, inside, background, prior)
+    ]
     cam, own, other, salient = flat
     counted = own + other
     total = (cam * counted).sum(1)

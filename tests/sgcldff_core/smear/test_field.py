@@ -92,9 +92,9 @@ def test_one_more_leukocyte_leaves_the_others_as_they_are() -> None:
 
 
 def test_red_cells_stay_where_they_are_when_the_field_grows() -> None:
-    small = make_smear(5, SmearSettings(height=100, width=120, diameter=60, leukocytes=0))
-    large = make_smear(5, replace(small.settings, height=160, width=200))
-    whole = [b for b in small.erythrocytes if b.y0 > 0 and b.x0 > 0 and b.y1 < 100 and b.x1 < 120]
+    small = make_smear(5, SmearSettings(height=150, width=180, diameter=60, leukocytes=0))
+    large = make_smear(5, replace(small.settings, height=220, width=260))
+    whole = [b for b in small.erythrocytes if b.y0 > 0 and b.x0 > 0 and b.y1 < 150 and b.x1 < 180]
     assert len(whole) >= 3
     assert set(whole) <= set(large.erythrocytes)
 
