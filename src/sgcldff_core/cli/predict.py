@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "predict"]
 
-_DEMO_SEED = 7
+_DEMO_SEED = 12
 
 
 def predict(
@@ -62,7 +62,8 @@ def demo(
     from sgcldff_core.files import written_atomically
     from sgcldff_core.smear import SmearSettings, make_smear
 
-    smear = make_smear(_DEMO_SEED, SmearSettings(height=720, width=960, leukocytes=9, stain="wright"))
+    settings = SmearSettings(height=768, width=1024, diameter=110, leukocytes=9, cut=0, stain="wright")
+    smear = make_smear(_DEMO_SEED, settings)
     file = out / "smear.png"
     with written_atomically(file) as draft:
         Image.fromarray(np.asarray(smear.image)).save(draft)
