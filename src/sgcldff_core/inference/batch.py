@@ -175,8 +175,10 @@ def _predict_file(
         image = read_rgb(path)
         prediction = predict_image(image, model, name=stem, diameter=diameter, explain=explain)
         write_prediction(prediction, image, model.config.classes, folder, stem)
-    except (SgcldffError, OSError, MemoryError, torch.OutOfMemoryError) as error:
-        problem = str(error) or f"{path}: not enough memory; give a smaller image"
+    except (SgcldffError, OSError) as error:
+        return FileResult(path, stem, time.perf_counter() - clock, None, None, str(error))
+    except (MemoryError, RuntimeError) as error:  # torch raises the latter when the CPU has no memory left
+        problem = f"{path}: {str(error) or 'not enough memory'}; give a smaller image"
         return FileResult(path, stem, time.perf_counter() - clock, None, None, problem)
     return FileResult(path, stem, time.perf_counter() - clock, prediction.cells, prediction.diameter)
 
