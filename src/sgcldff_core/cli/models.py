@@ -24,7 +24,8 @@ def list_command() -> None:
     from sgcldff_core.model.checkpoint import describe
 
     table = Table()
-    for title in ("name", "classes", "cell diameter", "folder"):
+    table.add_column("name", no_wrap=True)
+    for title in ("classes", "cell diameter", "folder"):
         table.add_column(title, overflow="fold")
     for name, folder in available_models().items():
         try:

@@ -15,6 +15,7 @@ from sgcldff_core.inference.field import look_at
 from sgcldff_core.inference.resampling import resize_image
 from sgcldff_core.inference.scale import diameter_of_cells, find_scale
 from sgcldff_core.model import Model, load_model
+from sgcldff_core.smear import SmearSettings, make_smear
 
 Draw = Callable[..., NDArray[np.uint8]]
 
@@ -78,6 +79,16 @@ def test_a_cell_cut_by_the_border_is_as_wide_as_it_shows() -> None:
     yy, xx = np.ogrid[:60, :120]
     half = (np.hypot(yy, xx - 60) < 40).astype(np.int32)
     assert diameter_of_cells(half) == pytest.approx(79, rel=0.05)
+
+
+@pytest.mark.parametrize(("seed", "stain"), [(102, "rapid"), (104, "crowded")])
+def test_a_cluster_is_not_taken_for_one_cell(seed: int, stain: str) -> None:
+    """Cells that touch: from far away the shipped model sees one, and has to look closer."""
+    settings = SmearSettings(height=600, width=800, diameter=110, leukocytes=8, touching=0.7, stain=stain)
+    smear = make_smear(seed, settings)
+    view = find_scale(smear.image, load_model(), tile=640)
+    assert view.labels.max() == len(smear.classes) == 8
+    assert in_step(view.diameter, 110)
 
 
 @pytest.mark.parametrize("source", ["zheng", "bccd"])
