@@ -15,10 +15,10 @@ __all__ = ["review_reasons"]
 
 # Set by hand; to be fitted, so that what is flagged is what is wrong, when errors on real images
 # have been gathered.
-_LEAST_CONFIDENCE = 0.6
+_LEAST_CONFIDENCE = 0.7
 _LEAST_LEAD = 0.25  # of the first class over the second, in probability
 _LEAST_ENERGY = 0.2
-_LEAST_CONSISTENCY = 0.45
+_LEAST_CONSISTENCY = 0.6
 _LEAST_STABILITY = 0.85
 _LEAST_NUCLEUS = 0.08  # share of the cell's area
 _SMALLEST, _LARGEST = 0.5, 1.7  # diameters over that of a typical cell

@@ -36,7 +36,8 @@ class FieldMaps:
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Hold a network in evaluation mode, and put every part back to the mode it was in."""
     before = [(module, module.training) for module in network.modules()]
-    network.eval()
+    if any(training for _, training in before):
+        network.eval()
     try:
         yield
     finally:

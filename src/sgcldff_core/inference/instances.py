@@ -92,19 +92,24 @@ def separate_cells(
     Vincent and Soille, Watersheds in digital spaces, IEEE PAMI 13 (1991) 583-598.
     """
     foreground = cell > settings.threshold
+    labels = np.zeros(cell.shape, np.int32)
     if not foreground.any():
-        return np.zeros(cell.shape, np.int32)
+        return labels
     foreground = ndimage.binary_fill_holes(foreground)
-    height_map = ndimage.gaussian_filter(distance, settings.smoothing * diameter)
-    # A peak that rises less than `saddle` above its surroundings is drowned: it is no second cell.
-    floor = reconstruction(height_map - settings.saddle, height_map)
-    peaks = (height_map - floor >= settings.saddle * 0.999) & foreground
-    markers, _ = ndimage.label(peaks, np.ones((3, 3)))
-    pieces, count = ndimage.label(foreground)
-    markers = _mark_pieces_without_peak(markers, pieces, count)
-    labels = watershed(-height_map, markers, mask=foreground)
+    (within,) = ndimage.find_objects(foreground.astype(np.int8))  # most of a field is empty
+    height_map = ndimage.gaussian_filter(distance[within], settings.smoothing * diameter)
+    labels[within] = _flooded(height_map, foreground[within], settings.saddle)
     real = _large_enough(labels, diameter, settings) & _looks_real(labels, cell, nucleus, distance, settings)
     return _numbered_from_the_top(np.where(real[labels], labels, 0))
+
+
+def _flooded(height_map: NDArray[np.float32], foreground: NDArray[np.bool_], saddle: float) -> NDArray[np.int32]:
+    # A peak that rises less than `saddle` above its surroundings is drowned: it is no second cell.
+    floor = reconstruction(height_map - saddle, height_map)
+    peaks = (height_map - floor >= saddle * 0.999) & foreground
+    markers, _ = ndimage.label(peaks, np.ones((3, 3)))
+    pieces, count = ndimage.label(foreground)
+    return watershed(-height_map, _mark_pieces_without_peak(markers, pieces, count), mask=foreground)  # type: ignore[no-any-return]
 
 
 def _mark_pieces_without_peak(markers: NDArray[np.int32], pieces: NDArray[np.int32], count: int) -> NDArray[np.int32]:
