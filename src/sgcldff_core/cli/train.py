@@ -77,8 +77,9 @@ def _settings(config: Path | None, init: str | None, epochs: int | None) -> Trai
     settings = read_training_config(config) if config else TrainingConfig()
     if init is not None:
         # The architecture comes with the weights; only the classes may be the settings' own.
-        classes = settings.model.classes if config else load_model(init).config.classes
-        settings = replace(settings, start=init, model=replace(load_model(init).config, classes=classes))
+        base = load_model(init).config
+        classes = settings.model.classes if config else base.classes
+        settings = replace(settings, start=init, model=replace(base, classes=classes))
     return settings if epochs is None else replace(settings, epochs=epochs)
 
 

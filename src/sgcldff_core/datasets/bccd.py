@@ -21,7 +21,7 @@ from sgcldff_core.datasets.admission import admit_image, admit_mask
 from sgcldff_core.datasets.bccd_cells import read_field_cells, read_field_labels, read_field_nucleus
 from sgcldff_core.datasets.bccd_crops import crop_classes, field_group
 from sgcldff_core.datasets.class_tables import bccd_classes, image_key
-from sgcldff_core.datasets.kinds import NOT_LEUKOCYTES
+from sgcldff_core.datasets.kinds import NOT_LEUKOCYTES, leukocyte_boxes
 from sgcldff_core.datasets.layout import Format, child, files_of, images_of, stem_key
 from sgcldff_core.datasets.rasters import read_rgb
 from sgcldff_core.datasets.voc import read_voc_boxes
@@ -117,7 +117,7 @@ def _read_field(image: Path, beside: _Beside, report: ReadReport) -> Sample | No
     if size is None:
         return None
     drawn = _read_boxes(image, beside.annotations.get(stem_key(image)), size, report)
-    leukocytes = tuple(box for box in drawn or () if box.kind not in NOT_LEUKOCYTES)
+    leukocytes = leukocyte_boxes(drawn)
     mask = admit_mask(beside.masks.get(stem_key(image)), image, report)
     outlines = _read_outlines(mask, leukocytes, report) if mask else {}
     names = beside.classes_of(image)

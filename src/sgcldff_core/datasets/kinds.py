@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sgcldff_core.taxonomy import canonical_name
 
-__all__ = ["NOT_LEUKOCYTES", "UNNAMED", "class_of", "kind_named"]
+if TYPE_CHECKING:
+    from sgcldff_core.sample import Box
+
+__all__ = ["NOT_LEUKOCYTES", "UNNAMED", "class_of", "kind_named", "leukocyte_boxes"]
 
 UNNAMED = "leukocyte"
 """A white blood cell whose class is unknown."""
@@ -53,3 +58,8 @@ def kind_named(name: str) -> str:
 def class_of(kind: str) -> str | None:
     """Return the cell class that a kind names, None where it names none."""
     return None if kind in (UNNAMED, *NOT_LEUKOCYTES) else kind
+
+
+def leukocyte_boxes(boxes: Iterable[Box] | None) -> tuple[Box, ...]:
+    """Return the boxes of leukocytes among all, in order; none where nobody drew boxes."""
+    return tuple(box for box in boxes or () if box.kind not in NOT_LEUKOCYTES)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score
 
+from sgcldff_core.datasets.kinds import leukocyte_boxes
 from sgcldff_core.evaluation.agreement import calibration_error, mask_iou, match_boxes, match_labels
 from sgcldff_core.inference import Prediction, predict_image
 
@@ -100,7 +101,6 @@ def assess(
     *,
     diameter: float | None = None,
     flips: bool = False,
-    progress: Callable[[str], None] | None = None,
 ) -> list[ImageAssessment]:
     """Predict every sample just as ``sgcldff predict`` would, and compare.
 
@@ -114,15 +114,11 @@ def assess(
         Of a typical cell in px; estimated for each image by default.
     flips : bool
         Test-time augmentation.
-    progress : callable, optional
-        Called with the name of each image that is done.
     """
     done = []
     for sample in samples:
         prediction = predict_image(sample.read_image(), model, diameter=diameter, flips=flips)
         done.append(assess_prediction(sample, prediction))
-        if progress:
-            progress(sample.name)
     return done
 
 
@@ -130,7 +126,7 @@ def assess_prediction(sample: Sample, prediction: Prediction) -> ImageAssessment
     """Compare one prediction with what is known of its image."""
     truth, nucleus = sample.read_labels(), sample.read_nucleus()
     boxes = None
-    white = [b for b in sample.boxes or () if b.kind not in ("erythrocyte", "platelet")]
+    white = leukocyte_boxes(sample.boxes)
     if sample.boxes is not None:
         found_boxes = prediction.cells[["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]].to_numpy()
         boxes = match_boxes(found_boxes, [(b.y0, b.x0, b.y1, b.x1) for b in white])

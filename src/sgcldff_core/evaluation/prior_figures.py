@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sgcldff_core.datasets.kinds import leukocyte_boxes
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -178,11 +179,11 @@ def judged_pixels(sample: Sample, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         (H, W) bool, False inside the box of a leukocyte of which less than a tenth is outlined.
     """
     judged = np.ones(mask.shape, bool)
-    for box in sample.boxes or ():
+    for box in leukocyte_boxes(sample.boxes):
         rows = slice(max(0, int(box.y0)), max(0, int(np.ceil(box.y1))))
         columns = slice(max(0, int(box.x0)), max(0, int(np.ceil(box.x1))))
         part = mask[rows, columns]
-        if box.kind not in ("erythrocyte", "platelet") and part.size and part.mean() < _MARKED:
+        if part.size and part.mean() < _MARKED:
             judged[rows, columns] = part
     return judged
 

@@ -15,7 +15,7 @@ from sgcldff_core.model.heads import ClassificationHead, SegmentationHead
 if TYPE_CHECKING:
     from sgcldff_core.model.config import ModelConfig
 
-__all__ = ["FUSED_STRIDE", "STRIDE", "NetworkOutput", "SgcldffNetwork", "build_network"]
+__all__ = ["FUSED_STRIDE", "IMAGENET_MEAN", "STRIDE", "NetworkOutput", "SgcldffNetwork", "build_network"]
 
 STRIDE = 32
 """Inputs must be a multiple of this high and wide."""
@@ -23,7 +23,9 @@ STRIDE = 32
 FUSED_STRIDE = 4
 """Pixels of the input for one pixel of the fused map."""
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""RGB in [0, 1] that normalisation turns into zero."""
+
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
@@ -85,7 +87,7 @@ class SgcldffNetwork(nn.Module):
         self.classification = classification
         self.prior_channel = prior_channel
         self.weighted_attention = weighted_attention
-        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor, prior: Tensor) -> NetworkOutput:

@@ -25,7 +25,7 @@ from sgcldff_core.training.schedule import (
 )
 from sgcldff_core.training.state import load_checkpoint, save_checkpoint
 from sgcldff_core.training.step import TrainingStep
-from sgcldff_core.training.stream import ViewStream, class_counts
+from sgcldff_core.training.stream import ViewStream
 from sgcldff_core.training.validation import ValidationFigures, fit_temperature, validate
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class _Run:
         self.config, self.folder, self.fabric, self.provenance = config, folder, fabric, provenance
         self.validation = validation
         self.stream = ViewStream(training, config)
-        counts = class_counts(training, len(config.model.classes))
+        counts = self.stream.counts
         self.provenance["cells_by_class"] = dict(zip(config.model.classes, counts, strict=True))
         self.network = _starting_network(config)
         loss = MultiTaskLoss(config.loss, counts, 2 * config.model.embedding)
@@ -184,8 +184,10 @@ class _Run:
         mean = cast("SgcldffNetwork", self.ema.module)
         figures = validate(mean, self.validation, self.config.model.canonical_diameter)
         # Where held-out images tell nothing, the last weights are as good as any.
-        if math.isnan(figures.score) or figures.score > self.best:
-            self.best = max(self.best, figures.score) if not math.isnan(figures.score) else self.best
+        if math.isnan(figures.score):
+            self._keep(mean, figures)
+        elif figures.score > self.best:
+            self.best = figures.score
             self._keep(mean, figures)
         return figures.to_dict()
 

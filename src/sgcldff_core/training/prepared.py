@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
+from sgcldff_core.datasets.kinds import leukocyte_boxes
 from sgcldff_core.errors import DataError
 from sgcldff_core.losses import UNKNOWN
 from sgcldff_core.saliency import compute_prior, estimate_diameter
@@ -56,8 +57,6 @@ class PreparedSample:
         (P,) int64.
     image_class : int
         Class of the image as a whole where no cell is marked; else `UNKNOWN`.
-    scale : float
-        Pixels here for one pixel of the file.
     """
 
     name: str
@@ -74,7 +73,6 @@ class PreparedSample:
     points: NDArray[np.float32]
     point_classes: NDArray[np.int64]
     image_class: int
-    scale: float
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -117,8 +115,7 @@ def typical_diameters(samples: Sequence[Sample]) -> dict[str, float]:
             inner = np.setdiff1d(labels, np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
             sizes = [2 * float(np.sqrt((labels == i).sum() / np.pi)) for i in inner if i]
         elif sample.boxes:
-            white = [b for b in sample.boxes if b.kind not in ("erythrocyte", "platelet")]
-            sizes = [float(np.sqrt((b.y1 - b.y0) * (b.x1 - b.x0))) for b in white]
+            sizes = [float(np.sqrt((b.y1 - b.y0) * (b.x1 - b.x0))) for b in leukocyte_boxes(sample.boxes)]
         found.setdefault(sample.source, []).extend(sizes)
     told = guessed | {source: sizes for source, sizes in found.items() if sizes}
     return {source: float(np.median(sizes)) for source, sizes in told.items() if sizes}
@@ -172,7 +169,7 @@ def _prepare_one(sample: Sample, index: Mapping[str, int], scale: float, prior: 
     small = resize(image, (*shape, 3), order=1, anti_aliasing=shrink, preserve_range=True)
     small = np.clip(np.rint(small), 0, 255).astype(np.uint8)
     labels, nucleus = sample.read_labels(), sample.read_nucleus()
-    boxes = [b for b in sample.boxes or () if b.kind not in ("erythrocyte", "platelet")]
+    boxes = list(leukocyte_boxes(sample.boxes))
     if labels is not None:
         boxes = [b for b in boxes if not _has_mask(labels, (b.y0, b.x0, b.y1, b.x1))]
         labels = _resize_nearest(labels, shape).astype(np.int32)
@@ -196,7 +193,6 @@ def _prepare_one(sample: Sample, index: Mapping[str, int], scale: float, prior: 
         points=np.array([(p.y, p.x) for p in points], np.float32).reshape(-1, 2) * scale,
         point_classes=np.array([index.get(p.kind, UNKNOWN) for p in points], np.int64),
         image_class=UNKNOWN if marked or not sample.image_class else index.get(sample.image_class, UNKNOWN),
-        scale=scale,
     )
 
 

@@ -64,7 +64,7 @@ class ViewStream:
         self.config = config
         self.views = config.views or len(self.samples)
         self.steps = max(1, self.views // config.batch)
-        counts = class_counts(samples, len(config.model.classes))
+        self.counts = counts = class_counts(samples, len(config.model.classes))
         self.chances = _chances(self.samples, counts, config)
         class_aware = config.loss.balance != "none"
         self.class_weights = _mask_weights(counts) if class_aware else [1.0] * len(counts)

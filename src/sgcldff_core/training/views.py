@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from sgcldff_core.model.network import IMAGENET_MEAN
 from sgcldff_core.training.prepared import MARGIN, PreparedSample
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FILL", "Placement", "View", "draw_placement", "render_view"]
 
-FILL = (0.485, 0.456, 0.406)
-"""Colour outside the image: ImageNet's mean, which normalisation turns into zero, just as the
-network's own padding is zero."""
+FILL = IMAGENET_MEAN
+"""Colour outside the image: normalisation turns it into zero, just as the network's own padding is zero."""
 
 
 @dataclass(frozen=True, slots=True)

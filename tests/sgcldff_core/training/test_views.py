@@ -43,7 +43,6 @@ def _sample(**changes) -> PreparedSample:
         points=np.zeros((0, 2), np.float32),
         point_classes=np.zeros(0, np.int64),
         image_class=UNKNOWN,
-        scale=1.0,
     )
     return replace(blank, **changes)
 
