@@ -19,10 +19,30 @@ if TYPE_CHECKING:
     from sgcldff_core.model import Model
     from sgcldff_core.sample import Sample
 
-__all__ = ["MISSED", "Assessment", "ImageAssessment", "assess", "assess_prediction", "summarise"]
+__all__ = ["MISSED", "Assessment", "ImageAssessment", "JudgedCell", "assess", "assess_prediction", "summarise"]
 
 MISSED = "(missed)"
 """Stands in for the class of a cell that was not found."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCell:
+    """One annotated cell of known class, and what it was called.
+
+    Attributes
+    ----------
+    true, found : str
+        Class annotated, and class found or `MISSED`.
+    confidence : float
+        In the class found, 0 to 1.
+    probabilities : mapping of str to float
+        Of every class of the model; empty for a missed cell.
+    """
+
+    true: str
+    found: str
+    confidence: float
+    probabilities: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +65,9 @@ class ImageAssessment:
         Annotated and found. Points do not tell a count: data sets mark cells of one class with them.
     boxes : tuple of int or None
         Hits, false alarms and misses at box IoU 0.5.
-    classes : tuple of tuple
-        (true class, class found or `MISSED`, confidence) of each cell of known class. Cells of a class
-        that the model has not are left out: it cannot be right about them.
+    classes : tuple of JudgedCell
+        Each cell of known class. Cells of a class that the model has not are left out: it cannot be
+        right about them.
     diameter : float
         The estimate or what was given, px.
     """
@@ -61,7 +81,7 @@ class ImageAssessment:
     cells: int | None
     cells_found: int
     boxes: tuple[int, int, int] | None
-    classes: tuple[tuple[str, str, float], ...]
+    classes: tuple[JudgedCell, ...]
     diameter: float
 
 
@@ -131,7 +151,7 @@ def assess_prediction(sample: Sample, prediction: Prediction) -> ImageAssessment
         found_boxes = prediction.cells[["bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]].to_numpy()
         boxes = match_boxes(found_boxes, [(b.y0, b.x0, b.y1, b.x1) for b in white])
     iou = cell_iou = nucleus_iou = disc = cells = None
-    classes: tuple[tuple[str, str, float], ...] = ()
+    classes: tuple[JudgedCell, ...] = ()
     if truth is not None:
         known = _where_known(truth, [(b.y0, b.x0, b.y1, b.x1) for b in white])
         iou = mask_iou(prediction.labels > 0, truth > 0, known)
@@ -181,15 +201,16 @@ def summarise(images: Sequence[ImageAssessment]) -> Assessment:
         hits, false_alarms, misses = np.sum(boxed, 0)
         figures["box_f1"] = float(2 * hits / (2 * hits + false_alarms + misses))
     named = [c for i in images for c in i.classes]
-    labels = tuple(sorted({true for true, _, _ in named}))
+    labels = tuple(sorted({c.true for c in named}))
     confusion: NDArray[np.int64] = np.zeros((0, 0), int)
     if named:
-        true, found, _confidence = zip(*named, strict=True)
+        true, found = [c.true for c in named], [c.found for c in named]
         figures["accuracy"] = float(np.mean([t == f for t, f in zip(true, found, strict=True)]))
         figures["macro_f1"] = float(f1_score(true, found, labels=labels, average="macro", zero_division=0))
-        seen = [(p, t == f) for t, f, p in named if f != MISSED]
+        seen = [c for c in named if c.found != MISSED]
         if seen:
-            figures["calibration_error"] = calibration_error([p for p, _ in seen], [r for _, r in seen])
+            right = [c.true == c.found for c in seen]
+            figures["calibration_error"] = calibration_error([c.confidence for c in seen], right)
         figures["cells_named"] = float(len(named))
         others = sorted(set(found) - set(labels) - {MISSED})
         confusion = confusion_matrix(true, found, labels=[*labels, *others, MISSED])[: len(labels)]
@@ -199,15 +220,10 @@ def summarise(images: Sequence[ImageAssessment]) -> Assessment:
 
 def _named(
     classes: Mapping[int, str], pairs: Sequence[tuple[int, int, float]], prediction: Prediction
-) -> tuple[tuple[str, str, float], ...]:
-    found = prediction.cells.set_index("label")
+) -> tuple[JudgedCell, ...]:
     match = {true: label for label, true, _ in pairs}
     return tuple(
-        (name, str(found["class"][match[label]]), float(found["confidence"][match[label]]))
-        if label in match
-        else (name, MISSED, 0.0)
-        for label, name in classes.items()
-        if _knows(prediction, name)
+        _judged(name, prediction, match.get(label)) for label, name in classes.items() if _knows(prediction, name)
     )
 
 
@@ -215,13 +231,20 @@ def _knows(prediction: Prediction, name: str) -> bool:
     return f"prob_{name}" in prediction.cells.columns
 
 
-def _largest(name: str, prediction: Prediction) -> tuple[str, str, float]:
+def _largest(name: str, prediction: Prediction) -> JudgedCell:
     """Say what the largest cell was called: a crop shows one cell, and its neighbours only in part."""
     if prediction.cells.empty:
-        return name, MISSED, 0.0
+        return _judged(name, prediction, None)
     areas = np.bincount(prediction.labels.ravel())[1:]
-    largest = prediction.cells[prediction.cells["label"] == int(areas.argmax()) + 1]
-    return name, str(largest["class"].iloc[0]), float(largest["confidence"].iloc[0])
+    return _judged(name, prediction, int(areas.argmax()) + 1)
+
+
+def _judged(name: str, prediction: Prediction, label: int | None) -> JudgedCell:
+    if label is None:
+        return JudgedCell(name, MISSED, 0.0, {})
+    (cell,) = prediction.cells[prediction.cells["label"] == label].to_dict("records")
+    probabilities = {str(k).removeprefix("prob_"): float(v) for k, v in cell.items() if str(k).startswith("prob_")}
+    return JudgedCell(name, str(cell["class"]), float(cell["confidence"]), probabilities)
 
 
 def _where_known(truth: NDArray[np.int32], boxes: Sequence[tuple[float, ...]]) -> NDArray[np.bool_]:

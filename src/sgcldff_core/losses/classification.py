@@ -81,6 +81,12 @@ class ClassLoss(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
 
+    @property
+    def emphasis(self) -> list[float]:
+        """How much a cell of each class weighs, whether by a factor on its loss or by shifted logits."""
+        weights = self.weights * torch.exp(-self.shift)
+        return [float(w) for w in weights]
+
     def forward(self, logits: Tensor, class_of_cell: Tensor, image_of_cell: Tensor, images: int) -> Tensor:
         """Return the mean over images of the mean over each image's cells of known class.
 

@@ -1,7 +1,7 @@
 """Training: from samples to a model on disk."""
 
 from sgcldff_core.training.config import AugmentationConfig, TrainingConfig, read_training_config
-from sgcldff_core.training.gathering import TrainingData, gather
+from sgcldff_core.training.gathering import TrainingData, gather, prepare_split, read_annotated
 from sgcldff_core.training.loop import Progress, train
 from sgcldff_core.training.prepared import PreparedSample, prepare, typical_diameters
 from sgcldff_core.training.split import split_samples, without_copies
@@ -14,6 +14,8 @@ __all__ = [
     "TrainingData",
     "gather",
     "prepare",
+    "prepare_split",
+    "read_annotated",
     "read_training_config",
     "split_samples",
     "train",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sgcldff_core.datasets import open_dataset
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
     from sgcldff_core.training.config import TrainingConfig
 
-__all__ = ["TrainingData", "gather"]
+__all__ = ["TrainingData", "gather", "prepare_split", "read_annotated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,29 @@ def gather(paths: Sequence[Path | str], config: TrainingConfig, samples: Iterabl
     ConfigError
         If there is too little to learn from, or cells have classes of which the model has none.
     """
+    everything, failures = read_annotated(paths, samples)
+    training, validation = split_samples(everything, config.validation, config.seed)
+    data = prepare_split(training, validation, config)
+    return replace(data, failures=failures + data.failures)
+
+
+def read_annotated(paths: Sequence[Path | str], samples: Iterable[Sample] = ()) -> tuple[list[Sample], list[DataError]]:
+    """Read data sets and leave out copies of what others show.
+
+    Returns
+    -------
+    samples : list of Sample
+        Images are not read yet.
+    failures : list of DataError
+        Files that could not be used.
+
+    Raises
+    ------
+    DataError
+        If a path is no data set.
+    ConfigError
+        If nothing is annotated.
+    """
     datasets = [open_dataset(path) for path in paths]
     everything = without_copies([*(s for dataset in datasets for s in dataset), *samples])
     failures = [DataError(p.path, p.problem) for dataset in datasets for p in dataset.report if p.unusable]
@@ -74,7 +97,25 @@ def gather(paths: Sequence[Path | str], config: TrainingConfig, samples: Iterabl
             "nothing to learn from: none of the images has masks, boxes, points or classes; "
             "annotate some, or check the folder with 'sgcldff datasets inspect'"
         )
-    training, validation = split_samples(everything, config.validation, config.seed)
+    return everything, failures
+
+
+def prepare_split(training: Sequence[Sample], validation: Sequence[Sample], config: TrainingConfig) -> TrainingData:
+    """Bring images to one scale, and draw the synthetic ones that the settings ask for.
+
+    Parameters
+    ----------
+    training, validation : sequence of Sample
+        Scales are those of the sources in `training`.
+    config : TrainingConfig
+        Classes, scale, seed, synthetic images.
+
+    Raises
+    ------
+    ConfigError
+        If cells have classes of which the model has none.
+    """
+    failures: list[DataError] = []
     diameters = typical_diameters(training)
 
     def bring(chosen: Iterable[Sample], diameters: Mapping[str, float]) -> list[PreparedSample]:

@@ -15,6 +15,7 @@ from torch import nn
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.losses import MultiTaskLoss
 from sgcldff_core.model import Model, SgcldffNetwork, build_network, load_model, save_model
+from sgcldff_core.training.calibration import fit_calibration, with_prior_shift
 from sgcldff_core.training.logs import TrainingLog
 from sgcldff_core.training.schedule import (
     learning_rate_factor,
@@ -26,7 +27,7 @@ from sgcldff_core.training.schedule import (
 from sgcldff_core.training.state import load_checkpoint, save_checkpoint
 from sgcldff_core.training.step import TrainingStep
 from sgcldff_core.training.stream import ViewStream
-from sgcldff_core.training.validation import ValidationFigures, fit_temperature, validate
+from sgcldff_core.training.validation import ValidationFigures, validate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -191,12 +192,14 @@ class _Run:
             self._keep(mean, figures)
         return figures.to_dict()
 
-    def _keep(self, network: nn.Module, figures: ValidationFigures | None) -> None:
+    def _keep(self, network: SgcldffNetwork, figures: ValidationFigures | None) -> None:
+        shift = self.stream.log_prior_shift(self.loss.classification.emphasis)
+        temperature, share = fit_calibration(figures.logits, figures.classes, shift) if figures else (1.0, 0.0)
         model = Model(
             name=self.folder.name,
             config=self.config.model,
-            network=network,  # type: ignore[arg-type]
-            calibration={"temperature": fit_temperature(figures.logits, figures.classes) if figures else 1.0},
+            network=with_prior_shift(network, share * shift),
+            calibration={"temperature": temperature, "prior_shift": share},
             training=self.provenance | {"settings": self.config.to_dict()},
             metrics={"validation during training, at the canonical scale": figures.to_dict()} if figures else {},
         )
@@ -207,7 +210,7 @@ class _Run:
 
     def _save(self, epochs: int) -> None:
         if not self.validation:
-            self._keep(self.ema.module, None)
+            self._keep(cast("SgcldffNetwork", self.ema.module), None)
         notes = {"epochs": epochs, "best": self.best, "settings": self.config.to_dict()}
         save_checkpoint(self.folder / CHECKPOINT, self._modules(), self.optimizer, notes)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.training.calibration import log_prior_shift
 from sgcldff_core.training.pasting import paste_cell
 from sgcldff_core.training.staining import colour_statistics, jitter_colours, take_on_colours
 from sgcldff_core.training.targets import collate, make_targets
@@ -102,6 +103,29 @@ class ViewStream:
         """Yield this process's parts of all batches of an epoch, drawn ahead by worker processes."""
         numbered = _NumberedBatches(self, epoch, rank, world)
         yield from DataLoader(numbered, batch_size=None, num_workers=self.config.workers)
+
+    def log_prior_shift(self, class_weights: Sequence[float]) -> NDArray[np.float64]:
+        """Return what turns logits of classes as they are shown into logits of classes as they occur.
+
+        Parameters
+        ----------
+        class_weights : sequence of float
+            How much a cell of each class weighs in the loss.
+
+        Returns
+        -------
+        ndarray
+            (classes,) see `calibration.log_prior_shift`. Only real images tell how often classes occur.
+        """
+        classes = len(self.counts)
+        shown = np.zeros(classes)
+        for sample, chance in zip(self.samples, self.chances, strict=True):
+            shown += chance * np.bincount(np.array(sample.classes, int), minlength=classes)
+        paste = self.config.augmentation.paste
+        pasted = sum(paste**n for n in range(1, _MOST_PASTED + 1))
+        for (number, label), chance in zip(*self.donors, strict=True):
+            shown[self.samples[number].class_of_label[label]] += pasted * chance
+        return log_prior_shift(self.counts, shown * np.asarray(class_weights))
 
     def view(self, rng: np.random.Generator) -> View:
         """Draw one view."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from sklearn.metrics import f1_score
 
 from sgcldff_core.losses import UNKNOWN
@@ -19,7 +18,7 @@ from sgcldff_core.training.step import pooling_nuclei
 from sgcldff_core.training.targets import collate, make_targets
 from sgcldff_core.training.views import Placement, View, render_view
 
-__all__ = ["ValidationFigures", "fit_temperature", "validate", "whole_view"]
+__all__ = ["ValidationFigures", "validate", "whole_view"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,36 +127,6 @@ def whole_view(sample: PreparedSample) -> View:
     height, width = sample.image.shape[:2]
     size = int(np.ceil(max(height, width) / MARGIN / STRIDE)) * STRIDE
     return render_view(sample, Placement((height / 2, width / 2), 1 / MARGIN, 0.0, False), size)
-
-
-def fit_temperature(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> float:
-    """Return the divisor of the logits that makes held-out cells most likely.
-
-    Parameters
-    ----------
-    logits : ndarray
-        (N, classes).
-    classes : ndarray
-        (N,).
-
-    Returns
-    -------
-    float
-        Between 0.25 and 8; 1 where there are fewer than ten cells, too few to fit anything.
-
-    References
-    ----------
-    Guo et al., On calibration of modern neural networks, ICML 2017.
-    """
-    if len(classes) < 10:
-        return 1.0
-    x, y = torch.from_numpy(logits).double(), torch.from_numpy(classes)
-
-    def unlikelihood(log_temperature: float) -> float:
-        return float(torch.nn.functional.cross_entropy(x / np.exp(log_temperature), y))
-
-    best = minimize_scalar(unlikelihood, bounds=(np.log(0.25), np.log(8)), method="bounded")
-    return float(np.exp(best.x))
 
 
 def _iou(logits: torch.Tensor, target: torch.Tensor, known: torch.Tensor) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sgcldff_core.evaluation.assessment import MISSED, assess_prediction, summarise
+from sgcldff_core.evaluation.assessment import MISSED, JudgedCell, assess_prediction, summarise
 from sgcldff_core.inference import Prediction
 from sgcldff_core.sample import Box, Point, Raster, Sample
 
@@ -36,6 +36,10 @@ def _sample(labels: np.ndarray | None, **known) -> Sample:
     return Sample(name="s", image=image, source="made", group="s", labels=held, **known)
 
 
+def _named(true: str) -> JudgedCell:
+    return JudgedCell(true, true, 0.9, {"monocyte": 0.5, "basophil": 0.5})
+
+
 A, B = (5, 5, 25, 25), (10, 35, 30, 55)
 
 
@@ -54,7 +58,7 @@ def test_a_missed_cell_costs_iou_count_and_class() -> None:
     image = assess_prediction(sample, _prediction(_labels(A), ["monocyte"]))
     assert image.iou == 0.5
     assert image.cell_iou == 0.5
-    assert image.classes == (("monocyte", "monocyte", 0.9), ("basophil", MISSED, 0.0))
+    assert image.classes == (_named("monocyte"), JudgedCell("basophil", MISSED, 0.0, {}))
     summary = summarise([image])
     assert summary.figures["right_count"] == 0
     assert summary.figures["accuracy"] == 0.5
@@ -89,14 +93,14 @@ def test_a_cell_where_only_others_are_boxed_is_a_false_alarm() -> None:
 def test_the_class_of_an_image_is_that_of_its_largest_cell() -> None:
     sample = _sample(None, image_class="basophil")
     found = _prediction(_labels((0, 0, 5, 5), B), ["monocyte", "basophil"])
-    assert assess_prediction(sample, found).classes == (("basophil", "basophil", 0.9),)
-    assert assess_prediction(sample, _prediction(_labels(), [])).classes == (("basophil", MISSED, 0.0),)
+    assert assess_prediction(sample, found).classes == (_named("basophil"),)
+    assert assess_prediction(sample, _prediction(_labels(), [])).classes == (JudgedCell("basophil", MISSED, 0.0, {}),)
 
 
 def test_classes_that_the_model_has_not_are_left_out() -> None:
     sample = _sample(_labels(A, B), classes={1: "blast", 2: "basophil"})
     image = assess_prediction(sample, _prediction(_labels(A, B), ["monocyte", "basophil"]))
-    assert image.classes == (("basophil", "basophil", 0.9),)
+    assert image.classes == (_named("basophil"),)
 
 
 def test_what_nobody_knows_has_no_figure() -> None:

@@ -17,9 +17,9 @@ from sgcldff_core.errors import ConfigError, FormatError
 from sgcldff_core.losses import LossConfig
 from sgcldff_core.model import load_model
 from sgcldff_core.training import AugmentationConfig, PreparedSample, TrainingConfig, read_training_config, train
+from sgcldff_core.training.calibration import fit_calibration
 from sgcldff_core.training.schedule import learning_rate_factor, running_mean, saliency_factor
 from sgcldff_core.training.stream import ViewStream, class_counts
-from sgcldff_core.training.validation import fit_temperature
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -191,8 +191,8 @@ def test_temperature_makes_sure_logits_modest() -> None:
     classes = rng.integers(0, 2, 4000)
     said = np.where(rng.random(4000) < 0.75, classes, 1 - classes)
     logits = np.eye(2, dtype=np.float32)[said] * 5
-    assert fit_temperature(logits, classes) == pytest.approx(5 / np.log(3), rel=0.1)
-    assert fit_temperature(logits[:5], classes[:5]) == 1
+    assert fit_calibration(logits, classes, np.zeros(2))[0] == pytest.approx(5 / np.log(3), rel=0.1)
+    assert fit_calibration(logits[:5], classes[:5], np.zeros(2)) == (1, 0)
 
 
 def test_settings_from_toml(tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""One trial: a network that learned from some images, judged on others, and kept on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sgcldff_core.errors import DataError, FormatError
+from sgcldff_core.evaluation.assessment import ImageAssessment, JudgedCell, assess
+from sgcldff_core.files import written_atomically
+from sgcldff_core.model import load_model
+from sgcldff_core.training import prepare_split, split_samples, train
+
+if TYPE_CHECKING:
+    from sgcldff_core.sample import Sample
+    from sgcldff_core.training import TrainingConfig
+
+__all__ = ["JUDGED", "Trial", "read_trial", "run_trial"]
+
+JUDGED = "judged.json"
+"""File in a trial's folder with how each image came out; its presence says that the trial is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How the images of a trial came out.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds the model and `JUDGED`.
+    images : tuple of ImageAssessment
+        Each judged image.
+    failures : tuple of str
+        Images that could not be used, and why.
+    """
+
+    folder: Path
+    images: tuple[ImageAssessment, ...]
+    failures: tuple[str, ...] = ()
+
+
+def run_trial(
+    training: Sequence[Sample],
+    judged: Sequence[Sample],
+    config: TrainingConfig,
+    folder: Path | str,
+    *,
+    diameter: float | None = None,
+    flips: bool = False,
+    report: Callable[[str, float], None] | None = None,
+) -> Trial:
+    """Train on some images and judge on others; what is done already is not done again.
+
+    The best epoch and the calibration are chosen on a share of `training` that is held out from
+    learning. Judged images choose nothing.
+
+    Parameters
+    ----------
+    training, judged : sequence of Sample
+        No group may be in both.
+    config : TrainingConfig
+        How to train.
+    folder : Path or str
+        Of this trial: the run, which goes on from its checkpoint after a kill, and its figures.
+    diameter : float, optional
+        Of a typical cell in px; estimated for each image by default.
+    flips : bool
+        Test-time augmentation when judging.
+    report : callable, optional
+        Called with what is being done and the share of it that is done.
+
+    Returns
+    -------
+    Trial
+        Of the judged images.
+    """
+    folder = Path(folder)
+    if (folder / JUDGED).is_file():
+        return read_trial(folder)
+    say = report or (lambda _what, _share: None)
+    # What a data set publishes as its validation split is for one training; here folds rule.
+    learned, held = split_samples([replace(s, split=None) for s in training], config.validation, config.seed)
+    data = prepare_split(learned, held, config)
+    failures = [str(f) for f in data.failures]
+    for at in train(data.training, data.validation, config, folder, resume=True, provenance=data.provenance):
+        say("training", at.step / at.steps)
+    model = load_model(str(folder))
+    images: list[ImageAssessment] = []
+    for number, sample in enumerate(judged):
+        say("judging", number / len(judged))
+        try:
+            images += assess([sample], model, diameter=diameter, flips=flips)
+        except DataError as error:
+            failures.append(str(error))
+    trial = Trial(folder, tuple(images), tuple(failures))
+    _write(trial)
+    return trial
+
+
+def read_trial(folder: Path | str) -> Trial:
+    """Read what a finished trial left.
+
+    Raises
+    ------
+    FormatError
+        If there is none, or it is damaged.
+    """
+    path = Path(folder) / JUDGED
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        images = tuple(_image(i) for i in content["images"])
+        return Trial(Path(folder), images, tuple(content["failures"]))
+    except (OSError, ValueError, KeyError, TypeError) as broken:
+        raise FormatError(path, f"holds no finished trial ({broken})", "delete it, and run the trial again") from broken
+
+
+def _write(trial: Trial) -> None:
+    content = {"images": [asdict(i) for i in trial.images], "failures": list(trial.failures)}
+    with written_atomically(trial.folder / JUDGED) as draft:
+        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _image(values: dict[str, Any]) -> ImageAssessment:
+    classes = tuple(JudgedCell(**cell) for cell in values["classes"])
+    boxes = None if values["boxes"] is None else tuple(values["boxes"])
+    return ImageAssessment(**values | {"classes": classes, "boxes": boxes})
