@@ -11,7 +11,14 @@ from torch.nn import functional as F
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.losses.targets import UNKNOWN
 
-__all__ = ["BALANCES", "CentreLoss", "ClassLoss", "effective_number_weights", "mean_per_image"]
+__all__ = [
+    "BALANCES",
+    "CentreLoss",
+    "ClassLoss",
+    "effective_number_weights",
+    "generalised_cross_entropy",
+    "mean_per_image",
+]
 
 
 BALANCES = ("effective", "logit_adjustment", "none")
@@ -46,8 +53,44 @@ def effective_number_weights(counts: Sequence[int], beta: float = 0.99) -> Tenso
     return (weights * occurring / weights.sum().clamp_min(1e-12)).float()
 
 
+def generalised_cross_entropy(logits: Tensor, classes: Tensor, robust_q: float, smoothing: float = 0.0) -> Tensor:
+    """Return ``(1 - p^q) / q`` of each cell's class: cross-entropy at q = 0, absolute error at q = 1.
+
+    Cross-entropy pulls the harder the less a cell looks like its label, and so learns wrong labels
+    by heart in the end. Here the pull is ``p^q`` times as strong: a cell that looks like anything
+    but its label is let go.
+
+    Parameters
+    ----------
+    logits : Tensor
+        (N, classes).
+    classes : Tensor
+        (N,) long.
+    robust_q : float
+        In [0, 1]; Zhang and Sabuncu recommend 0.7.
+    smoothing : float
+        Share of each label that is spread evenly over all classes.
+
+    Returns
+    -------
+    Tensor
+        (N,), not negative.
+
+    References
+    ----------
+    Zhang and Sabuncu, Generalized cross entropy loss for training deep neural networks with noisy
+    labels, NeurIPS 2018.
+    """
+    if robust_q == 0:
+        return F.cross_entropy(logits, classes, reduction="none", label_smoothing=smoothing)
+    # expm1 keeps its digits as q p approaches 0, where 1 - p^q loses all of them.
+    each = -torch.expm1(robust_q * logits.log_softmax(1)) / robust_q
+    own = each.gather(1, classes[:, None])[:, 0]
+    return (1 - smoothing) * own + smoothing * each.mean(1)
+
+
 class ClassLoss(nn.Module):
-    """Cross-entropy over cells with one way of making up for unequal counts.
+    """Cross-entropy over cells, plain or robust, with one way of making up for unequal counts.
 
     Parameters
     ----------
@@ -60,6 +103,8 @@ class ClassLoss(nn.Module):
         Of the effective number.
     smoothing : float
         Label smoothing.
+    robust_q : float
+        How far wrong labels are withstood, see `generalised_cross_entropy`.
 
     References
     ----------
@@ -69,7 +114,9 @@ class ClassLoss(nn.Module):
     weights: Tensor
     shift: Tensor
 
-    def __init__(self, counts: Sequence[int], balance: str, beta: float, smoothing: float) -> None:
+    def __init__(
+        self, counts: Sequence[int], balance: str, beta: float, smoothing: float, robust_q: float = 0.0
+    ) -> None:
         super().__init__()
         if balance not in BALANCES:
             raise ConfigError(f"unknown class balance {balance!r}; known are {', '.join(BALANCES)}")
@@ -78,6 +125,7 @@ class ClassLoss(nn.Module):
         weights = effective_number_weights(counts, beta) if balance == "effective" else even
         shift = torch.log(n.clamp_min(0.5) / n.sum().clamp_min(1)) if balance == "logit_adjustment" else 0 * even
         self.smoothing = smoothing
+        self.robust_q = robust_q
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
 
@@ -103,7 +151,7 @@ class ClassLoss(nn.Module):
         if not known.any():
             return logits.sum() * 0.0
         logits, classes, image = logits[known], class_of_cell[known], image_of_cell[known]
-        entropy = F.cross_entropy(logits + self.shift, classes, reduction="none", label_smoothing=self.smoothing)
+        entropy = generalised_cross_entropy(logits + self.shift, classes, self.robust_q, self.smoothing)
         return mean_per_image(entropy * self.weights[classes], image, images)
 
 

@@ -38,6 +38,9 @@ class LossConfig:
         Of the effective number of each class.
     smoothing : float
         Label smoothing.
+    robust_q : float
+        How far the class loss withstands wrong labels: 0 is plain cross-entropy, 1 absolute error,
+        see `sgcldff_core.losses.classification.generalised_cross_entropy`.
     learned_weights : bool
         Learn one uncertainty per part (Kendall 2018) on top of the fixed weights.
     """
@@ -54,6 +57,7 @@ class LossConfig:
     balance: str = "effective"
     beta: float = 0.99
     smoothing: float = 0.05
+    robust_q: float = 0.0
     learned_weights: bool = False
 
     def __post_init__(self) -> None:
@@ -64,6 +68,8 @@ class LossConfig:
             raise ConfigError(f"unknown class balance {self.balance!r}; known are {', '.join(BALANCES)}")
         if not 0 <= self.smoothing < 1:
             raise ConfigError(f"label smoothing must be in [0, 1), got {self.smoothing}")
+        if not 0 <= self.robust_q <= 1:
+            raise ConfigError(f"robust_q must be between 0 (cross-entropy) and 1 (absolute error), got {self.robust_q}")
 
 
 PARTS = ("cell", "nucleus", "distance", "box", "classification", "centre", "alignment", "suppression", "cam")
@@ -91,7 +97,7 @@ class MultiTaskLoss(nn.Module):
     def __init__(self, config: LossConfig, counts: Sequence[int], features: int) -> None:
         super().__init__()
         self.config = config
-        self.classification = ClassLoss(counts, config.balance, config.beta, config.smoothing)
+        self.classification = ClassLoss(counts, config.balance, config.beta, config.smoothing, config.robust_q)
         # Centres that no loss reaches must not be trained: distributed training waits for their gradient.
         self.centre = CentreLoss(len(counts), features).requires_grad_(config.centre > 0)
         self.active = tuple(part for part in PARTS if getattr(config, part) > 0)

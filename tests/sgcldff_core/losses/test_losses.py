@@ -251,3 +251,5 @@ def test_negative_weights_and_absurd_smoothing_are_refused() -> None:
         LossConfig(box=-1)
     with pytest.raises(ConfigError, match="label smoothing"):
         LossConfig(smoothing=1.0)
+    with pytest.raises(ConfigError, match=r"robust_q must be between 0 \(cross-entropy\) and 1"):
+        LossConfig(robust_q=1.1)
