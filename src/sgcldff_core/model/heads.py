@@ -99,12 +99,18 @@ class ClassificationHead(nn.Module):
 
 
 def _masked_means(x: Tensor, masks: Tensor, image_of_mask: Tensor) -> Tensor:
-    # One matrix product an image: gathering the map for every cell would copy it a hundred times.
-    # Without a cell the map stays in the graph all the same: distributed training waits for its gradient.
-    means = x.new_zeros(len(masks), x.shape[1]) + 0 * x.mean()
+    # One product for the whole batch, each image's masks in rows of their own: to take the images
+    # one by one, or the map of each cell, costs a copy of the map each, and one more on the way back.
+    images, count = len(x), len(masks)
+    order = image_of_mask.argsort(stable=True)
+    per_image = torch.bincount(image_of_mask, minlength=images)
+    first = per_image.cumsum(0) - per_image
+    row = torch.empty_like(order)
+    row[order] = torch.arange(count, device=order.device) - first[image_of_mask[order]]
     weights = masks.flatten(1)
     weights = weights / weights.sum(1, keepdim=True).clamp_min(1e-4)
-    for image in image_of_mask.unique():
-        own = (image_of_mask == image).nonzero().squeeze(1)
-        means = means.index_copy(0, own, weights[own] @ x[image].flatten(1).T)
-    return means
+    rows = weights.new_zeros(images, int(per_image.max()), weights.shape[1])
+    rows = rows.index_put((image_of_mask, row), weights)
+    # Without a cell this is a product with nothing, and the map stays in the graph: distributed
+    # training waits for its gradient.
+    return torch.bmm(rows, x.flatten(2).transpose(1, 2))[image_of_mask, row]
