@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 
 from sgcldff_core.errors import ConfigError
 
-__all__ = ["ALL_IMAGES", "cell_columns", "cell_table", "differential"]
+__all__ = ["ALL_IMAGES", "cell_columns", "cell_table", "class_sets", "differential", "prediction_sets"]
 
 ALL_IMAGES = "(all)"
 """What stands for an image's name in the rows of a differential count that are about all images."""
@@ -112,6 +112,52 @@ def cell_table(
     table["needs_review"] = [bool(reason) for reason in review_reasons]
     table["review_reason"] = np.array(review_reasons, object)
     return table[cell_columns(classes)]
+
+
+def prediction_sets(probabilities: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
+    """Return which classes each cell may be of.
+
+    Parameters
+    ----------
+    probabilities : ndarray
+        (N, classes) float, calibrated.
+    threshold : float
+        In [0, 1], the least probability of a class in a set: see
+        `sgcldff_core.training.conformal.conformal_threshold`.
+
+    Returns
+    -------
+    ndarray
+        (N, classes) bool. The most probable class is always in, so that no set is empty: that can
+        only raise the share of cells whose true class is in.
+    """
+    inside = probabilities >= threshold
+    if len(inside):
+        inside[np.arange(len(inside)), probabilities.argmax(1)] = True
+    return np.asarray(inside)
+
+
+def class_sets(cells: pd.DataFrame, classes: Sequence[str], threshold: float) -> list[str]:
+    """Say in words which classes each cell of a table may be of.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        With the columns ``prob_<class>``, as from `cell_table`.
+    classes : sequence of str
+        Of the model.
+    threshold : float
+        See `prediction_sets`.
+
+    Returns
+    -------
+    list of str
+        One a row, such as ``"eosinophil or neutrophil"``, the most probable first.
+    """
+    probabilities = cells[[f"prob_{name}" for name in classes]].to_numpy(float)
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    inside = prediction_sets(probabilities, threshold)
+    return [" or ".join(classes[c] for c in row if held[c]) for row, held in zip(order, inside, strict=True)]
 
 
 def _shapes(labels: NDArray[np.int32]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import regionprops_table
 
-from sgcldff_core.cells import ALL_IMAGES, cell_columns, cell_table, differential
+from sgcldff_core.cells import ALL_IMAGES, cell_columns, cell_table, class_sets, differential, prediction_sets
 from sgcldff_core.errors import ConfigError
 
 CLASSES = ("neutrophil", "lymphocyte", "monocyte")
@@ -172,3 +172,20 @@ def test_strangers_are_refused() -> None:
         differential(counted(("a", "blast")), CLASSES)
     with pytest.raises(ConfigError, match="cells of a, which is not among the images"):
         differential(counted(("a", "monocyte")), CLASSES, images=["b"])
+
+
+def test_a_set_holds_what_reaches_the_threshold_and_always_the_first() -> None:
+    probabilities = np.array([[0.5, 0.4, 0.1], [0.2, 0.3, 0.5], [0.34, 0.33, 0.33]])
+    assert prediction_sets(probabilities, 0.4).tolist() == [
+        [True, True, False],
+        [False, False, True],
+        [True, False, False],
+    ]
+    assert prediction_sets(probabilities, 0.0).all()
+    assert prediction_sets(np.zeros((0, 3)), 0.5).shape == (0, 3)
+
+
+def test_sets_in_words_begin_with_the_most_probable() -> None:
+    table = pd.DataFrame({"prob_monocyte": [0.4, 0.05], "prob_basophil": [0.6, 0.95]})
+    assert class_sets(table, ("monocyte", "basophil"), 0.3) == ["basophil or monocyte", "basophil"]
+    assert class_sets(table.iloc[:0], ("monocyte", "basophil"), 0.3) == []
