@@ -45,6 +45,9 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(
         "evaluate", "evaluate", "Measure a model on annotated images, each predicted just as 'predict' does it."
     ),
+    "crossval": Command(
+        "crossval", "crossval", "Train on all folds but one, judge on that one, and so on through all of them."
+    ),
     "ablate": Command("ablate", "ablate", "Train the recipe without each of its parts, and table what that costs."),
     "saliency": Command("saliency", "saliency", "Map where the leukocytes are likely to be, before any network looks."),
     "datasets": Command("datasets", "app", "Look into data sets, convert them, and fetch public ones."),

@@ -1,0 +1,130 @@
+"""Whether confidence keeps its word: of the cells named with 90 % confidence, 90 % should be right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sgcldff_core.evaluation.assessment import MISSED, JudgedCell
+from sgcldff_core.files import written_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+__all__ = ["Reliability", "plot_reliability", "reliability"]
+
+_TRUE, _GAP, _INK = "#0072b2", "#d55e00", "#333333"  # Okabe and Ito, 2008
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Cells sorted into bins of equal width by the confidence of their class.
+
+    Attributes
+    ----------
+    counts : (B,) int array
+        Cells in each bin.
+    confidence, accuracy : (B,) float array
+        Means in each bin; NaN in an empty one.
+    """
+
+    counts: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error; NaN without cells."""
+        if not self.counts.sum():
+            return float("nan")
+        return float(np.nansum(self.counts * np.abs(self.confidence - self.accuracy)) / self.counts.sum())
+
+
+def reliability(cells: Sequence[JudgedCell], bins: int = 15) -> Reliability:
+    """Hold the confidence of cells against how often they are right.
+
+    Parameters
+    ----------
+    cells : sequence of JudgedCell
+        Those that were missed do not count: nothing was said of them.
+    bins : int
+        Of equal width from 0 to 1.
+
+    References
+    ----------
+    Guo et al., On calibration of modern neural networks, ICML 2017.
+    """
+    seen = [c for c in cells if c.found != MISSED]
+    p = np.array([c.confidence for c in seen], float)
+    right = np.array([c.true == c.found for c in seen], float)
+    which = np.clip((p * bins).astype(int), 0, bins - 1)
+    counts = np.bincount(which, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        confidence, accuracy = (np.bincount(which, w, bins) / counts for w in (p, right))
+    return Reliability(counts.astype(np.int64), confidence, accuracy)
+
+
+def plot_reliability(panels: Mapping[str, Reliability], target: Path | str) -> None:
+    """Draw one reliability diagram a panel, with the number of cells in each bin below.
+
+    Parameters
+    ----------
+    panels : mapping of str to Reliability
+        By title, such as the source.
+    target : Path or str
+        A PNG.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.1 * len(panels) + 0.5, 4.3), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(
+        2, len(panels), sharex=True, sharey="row", squeeze=False, gridspec_kw={"height_ratios": [3.2, 1]}
+    )
+    for column, (title, bins) in enumerate(panels.items()):
+        _draw_bins(grid[0, column], bins)
+        _draw_counts(grid[1, column], bins)
+        grid[0, column].set_title(title, loc="left", fontsize=10, fontweight="bold")
+    grid[0, 0].set_ylabel("share that is right")
+    grid[1, 0].set_ylabel("cells")
+    figure.supxlabel("confidence in the class found", fontsize=10)
+    grid[0, 0].legend(loc="upper left", fontsize=8, frameon=False, handlelength=1.2)
+    with written_atomically(Path(target)) as draft:
+        figure.savefig(draft, dpi=200)
+
+
+def _draw_bins(axes: Axes, bins: Reliability) -> None:
+    width = 1 / len(bins.counts)
+    left = np.arange(len(bins.counts)) * width
+    full = bins.counts > 0
+    axes.plot([0, 1], [0, 1], color=_INK, linewidth=1, linestyle=(0, (4, 3)), label="perfect")
+    axes.bar(
+        left[full], bins.accuracy[full], width, align="edge", color=_TRUE, edgecolor="white", label="right", zorder=2
+    )
+    low = np.minimum(bins.accuracy, bins.confidence)[full]
+    gap = np.abs(bins.accuracy - bins.confidence)[full]
+    axes.bar(
+        left[full], gap, width, low, align="edge", color=_GAP, alpha=0.45, edgecolor=_GAP, label="off by", zorder=3
+    )
+    axes.set(xlim=(0, 1), ylim=(0, 1.001), aspect="equal")
+    axes.set_axisbelow(True)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    text = f"ECE {bins.error:.3f}\n{bins.counts.sum()} cells" if bins.counts.sum() else "no cells"
+    axes.text(0.97, 0.05, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9, zorder=4).set_bbox(
+        {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2}
+    )
+
+
+def _draw_counts(axes: Axes, bins: Reliability) -> None:
+    width = 1 / len(bins.counts)
+    axes.bar(np.arange(len(bins.counts)) * width, bins.counts, width, align="edge", color="#999999", edgecolor="white")
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_ylim(0, None)
+    axes.spines[["top", "right"]].set_visible(False)
