@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from sgcldff_core.errors import ConfigError
 
-__all__ = ["LEVEL_CHANNELS", "STEM_CHANNELS", "HybridBackbone", "ShiftedWindowAttention", "imagenet_state"]
+__all__ = [
+    "LEVEL_CHANNELS",
+    "STEM_CHANNELS",
+    "HybridBackbone",
+    "ShiftedWindowAttention",
+    "imagenet_state",
+    "level_channels",
+]
 
 STEM_CHANNELS = 16
 LEVEL_CHANNELS = (24, 40, 112, 192)
@@ -21,8 +28,13 @@ _ENCODER = "efficientnet_lite0"
 _STAGES_OF_LEVEL = ((1,), (2,), (3, 4), (5,))
 
 
+def level_channels(deepest: int) -> tuple[int, ...]:
+    """Return the channels of the levels from stride 4 down to stride `deepest`, 16 or 32."""
+    return LEVEL_CHANNELS[: {16: 3, 32: 4}[deepest]]
+
+
 class HybridBackbone(nn.Module):
-    """EfficientNet-Lite0 down to stride 32, with Swin blocks at strides 16 and 32.
+    """EfficientNet-Lite0 down to stride 32 or 16, with Swin blocks at strides 16 and 32.
 
     The encoder's batch norm can keep the statistics it came with: statistics of small batches of
     one stain are what makes networks of this kind fall apart in the next laboratory. The Swin
@@ -40,20 +52,33 @@ class HybridBackbone(nn.Module):
         Side of an attention window, in tokens.
     frozen_statistics : bool
         Whether batch norm stays as it is.
+    deepest : int
+        Stride of the deepest level, 32 or 16.
 
     References
     ----------
     Tan and Le, EfficientNet, ICML 2019. Liu et al., Swin Transformer, ICCV 2021.
     """
 
-    def __init__(self, in_channels: int, *, swin: bool, depth: int, window: int, frozen_statistics: bool) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        swin: bool,
+        depth: int,
+        window: int,
+        frozen_statistics: bool,
+        deepest: int = 32,
+    ) -> None:
         super().__init__()
         self.frozen_statistics = frozen_statistics
-        self.stem, self.levels = _stem_and_levels(timm.create_model(_ENCODER, pretrained=False, in_chans=in_channels))
-        attention: list[nn.Module] = [nn.Identity() for _ in LEVEL_CHANNELS]
+        channels = level_channels(deepest)
+        encoder = timm.create_model(_ENCODER, pretrained=False, in_chans=in_channels)
+        self.stem, self.levels = _stem_and_levels(encoder, len(channels))
+        attention: list[nn.Module] = [nn.Identity() for _ in channels]
         if swin:
-            for level in (2, 3):
-                attention[level] = ShiftedWindowAttention(LEVEL_CHANNELS[level], depth, window)
+            for level in range(2, len(channels)):
+                attention[level] = ShiftedWindowAttention(channels[level], depth, window)
         self.attention = nn.ModuleList(attention)
 
     def train(self, mode: bool = True) -> HybridBackbone:
@@ -79,7 +104,7 @@ class HybridBackbone(nn.Module):
         stem : Tensor
             (B, 16, H/2, W/2).
         levels : list of Tensor
-            Strides 4, 8, 16, 32 with `LEVEL_CHANNELS` channels.
+            Strides 4, 8, 16 and, if that deep, 32; see `level_channels`.
         """
         stem = x = self.stem(x)
         levels = []
@@ -130,13 +155,15 @@ class ShiftedWindowAttention(nn.Module):
         return x.permute(0, 3, 1, 2).contiguous()
 
 
-def imagenet_state(in_channels: int) -> dict[str, Tensor]:
+def imagenet_state(in_channels: int, deepest: int = 32) -> dict[str, Tensor]:
     """Return ImageNet weights for a `HybridBackbone`, from the package that carries them.
 
     Parameters
     ----------
     in_channels : int
         3 or 4; the weights of a fourth channel are zero, so that the prior starts out silent.
+    deepest : int
+        Stride of the deepest level, 32 or 16.
 
     Returns
     -------
@@ -159,8 +186,8 @@ def imagenet_state(in_channels: int) -> dict[str, Tensor]:
     encoder = timm.create_model(_ENCODER, pretrained=False)
     # The package names its tensors otherwise, but has the same ones in the same order.
     encoder.load_state_dict(dict(zip(encoder.state_dict(), published.values(), strict=True)))
-    bare = HybridBackbone(3, swin=False, depth=0, window=0, frozen_statistics=True)
-    bare.stem, bare.levels = _stem_and_levels(encoder)
+    bare = HybridBackbone(3, swin=False, depth=0, window=0, frozen_statistics=True, deepest=deepest)
+    bare.stem, bare.levels = _stem_and_levels(encoder, len(bare.levels))
     state = bare.state_dict()
     if in_channels > 3:
         stem = state["stem.0.weight"]
@@ -168,7 +195,7 @@ def imagenet_state(in_channels: int) -> dict[str, Tensor]:
     return state
 
 
-def _stem_and_levels(encoder: Any) -> tuple[nn.Sequential, nn.ModuleList]:
-    """Take the stages up to stride 32 out of timm's encoder, whose parts are not typed."""
-    levels = (nn.Sequential(*(encoder.blocks[stage] for stage in stages)) for stages in _STAGES_OF_LEVEL)
+def _stem_and_levels(encoder: Any, count: int) -> tuple[nn.Sequential, nn.ModuleList]:
+    """Take the stages of the first `count` levels out of timm's encoder, whose parts are not typed."""
+    levels = (nn.Sequential(*(encoder.blocks[stage] for stage in stages)) for stages in _STAGES_OF_LEVEL[:count])
     return nn.Sequential(encoder.conv_stem, encoder.bn1, encoder.blocks[0]), nn.ModuleList(levels)

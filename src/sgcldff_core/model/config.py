@@ -40,8 +40,11 @@ class ModelConfig:
         Keep the batch statistics that the encoder starts with. Right for ImageNet weights, since
         statistics of small batches of one stain do not carry to the next laboratory; a random start
         has none to keep.
+    deepest : int
+        Stride at which the backbone ends, 32 or 16. Two thirds of the encoder's weights lie beyond
+        16: without them the network is small.
     width : int
-        Channels of the fused map; a multiple of `cardinality` / 4 and of 8.
+        Channels of the fused map; a multiple of 8, and times the number of levels of `cardinality`.
     cardinality : int
         Groups of the aggregated transformation (ResNeXt).
     detail : int
@@ -62,6 +65,7 @@ class ModelConfig:
     swin_depth: int = 2
     window: int = 5
     frozen_statistics: bool = True
+    deepest: int = 32
     width: int = 64
     cardinality: int = 32
     detail: int = 24
@@ -77,9 +81,13 @@ class ModelConfig:
             raise ConfigError(f"canonical_diameter must be above 0 px, got {self.canonical_diameter}")
         if self.swin and (self.swin_depth < 2 or self.swin_depth % 2):
             raise ConfigError(f"swin_depth must be an even number of at least 2, got {self.swin_depth}")
-        if self.width % 8 or (4 * self.width) % self.cardinality:
+        if self.deepest not in (16, 32):
+            raise ConfigError(f"deepest must be 16 or 32, the stride at which the backbone ends; got {self.deepest}")
+        levels = 4 if self.deepest == 32 else 3
+        if self.width % 8 or (levels * self.width) % self.cardinality:
             raise ConfigError(
-                f"width must be a multiple of 8, and 4 x width of cardinality; got {self.width} and {self.cardinality}"
+                f"width must be a multiple of 8, and {levels} x width of cardinality; "
+                f"got {self.width} and {self.cardinality}"
             )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")

