@@ -1,24 +1,30 @@
-"""``sgcldff datasets``: look into data sets, convert them, and fetch public ones."""
+"""``sgcldff datasets``: look into data sets, doubt their classes, convert them, and fetch public ones."""
 
 from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
 
-from sgcldff_core.cli.console import progress_bar, stderr, stdout
+from sgcldff_core.cli.console import progress_bar, say_error, stderr, stdout
 from sgcldff_core.cli.dataset_tables import class_table, conversion_lines, public_table, source_table, summary_lines
 from sgcldff_core.datasets.catalog import CATALOG, Asset
 from sgcldff_core.datasets.conversion import WRITERS, convert
 from sgcldff_core.datasets.inspection import inspect_dataset
 from sgcldff_core.files import written_atomically
 from sgcldff_core.sample import Sample
+
+if TYPE_CHECKING:
+    from sgcldff_core.evaluation.doubts import SourceDoubts
 
 __all__ = ["app"]
 
@@ -120,6 +126,69 @@ def download_command(
 def list_command() -> None:
     """List the public data sets: what is in them, what they may be used for, how to get them."""
     stdout.print(public_table(CATALOG))
+
+
+@app.command("doubts")
+def doubts_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a cross-validation.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write; made if it is missing.")],
+    data: Annotated[
+        list[Path] | None, typer.Option("--data", metavar="DATASET", help="A data set that was judged; repeatable.")
+    ] = None,
+) -> None:
+    """List cells whose annotated class is likely wrong, as told by models that had not learned from them.
+
+    Writes doubts.csv, the least self-confident first; and doubts.png, a picture of each cell, where --data
+    is given. What is listed is a question to a person: a model may be wrong with confidence.
+
+    Exit code 0: all well; 1: some cells have no picture, or an image could not be used, and they are named.
+    """
+    from sgcldff_core.evaluation.doubts import doubt_table, find_doubts, read_judged
+    from sgcldff_core.evaluation.doubts_sheet import doubt_pictures, draw_doubts
+    from sgcldff_core.evaluation.named_cells import named_cells
+    from sgcldff_core.training import read_annotated
+
+    cells = named_cells(read_judged(run))
+    sources = find_doubts(cells)
+    with written_atomically(out / "doubts.csv") as draft:
+        doubt_table(sources).to_csv(draft, index=False, float_format="%.4f")
+    stdout.print(_noise_table(sources))
+    stdout.print(
+        f"{len(cells.keys)} cells judged, {cells.missed} not found and so not judged; written to {out}",
+        markup=False,
+        soft_wrap=True,
+    )
+    problems: list[str] = []
+    if data:
+        samples, failures = read_annotated(data)
+        pictures = doubt_pictures(sources, samples)
+        doubts = [doubt for source in sources for doubt in source.doubts]
+        draw_doubts(doubts, pictures, out / "doubts.png")
+        problems += map(str, failures)
+        problems += [
+            f"{d.key.source} {d.key.name}: is in none of the data sets given, so it has no picture"
+            for d in doubts
+            if d.key not in pictures
+        ]
+    for problem in problems:
+        say_error(problem)
+    raise typer.Exit(1 if problems else 0)
+
+
+def _noise_table(sources: Sequence[SourceDoubts]) -> Table:
+    table = Table(title="Likely wrong classes")
+    for title in ("source", "annotated"):
+        table.add_column(title)
+    for title in ("cells", "estimated wrong", "listed"):
+        table.add_column(title, justify="right")
+    for source in sources:
+        listed = Counter(doubt.annotated for doubt in source.doubts)
+        counts = dict(zip(source.classes, source.cells.tolist(), strict=True))
+        for name, rate in source.noise_rates.items():
+            table.add_row(escape(source.source), escape(name), str(counts[name]), f"{rate:.1%}", str(listed[name]))
+        total = (str(sum(counts.values())), f"{source.noise_rate:.1%}", str(len(source.doubts)))
+        table.add_row(escape(source.source), "all", *total, style="bold", end_section=True)
+    return table
 
 
 @contextmanager
