@@ -57,7 +57,10 @@ def log_prior_shift(natural: Sequence[float], shown: Sequence[float]) -> NDArray
 
 
 def fit_calibration(
-    logits: NDArray[np.floating], classes: NDArray[np.int64], shift: NDArray[np.float64]
+    logits: NDArray[np.floating],
+    classes: NDArray[np.int64],
+    shift: NDArray[np.float64],
+    default: tuple[float, float] = (1.0, 0.0),
 ) -> tuple[float, float]:
     """Return temperature and share of the prior shift that make held-out cells most likely.
 
@@ -71,20 +74,22 @@ def fit_calibration(
         (N,) what they are.
     shift : ndarray
         (classes,) from `log_prior_shift`.
+    default : tuple of float
+        Returned where there are fewer than ten cells, too few to fit anything.
 
     Returns
     -------
     temperature : float
         Between 0.25 and 8.
     share : float
-        Between 0 and 1. Fewer than ten cells are too few to fit anything: then 1 and 0.
+        Between 0 and 1.
 
     References
     ----------
     Guo et al., On calibration of modern neural networks, ICML 2017.
     """
     if len(classes) < _ENOUGH:
-        return 1.0, 0.0
+        return default
     rows = np.arange(len(classes))
 
     def unlikelihood(parameters: NDArray[np.float64]) -> float:

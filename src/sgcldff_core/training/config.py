@@ -101,10 +101,17 @@ class TrainingConfig:
         How far sampling evens out classes: 0 not at all, 1 entirely.
     source_power : float
         Likewise for data sets of different size.
+    masked_share : float
+        Least share of the real images' views that show images with masks, where only some have
+        them: a few careful outlines are not to drown among many boxes. 0: as they come.
     validation : float
-        Share of groups held out where the data sets name no validation split.
+        Share of groups held out where the data sets name no validation split; 0 to learn from
+        everything, validation splits too, and keep the last weights.
     validate_every : int
         Epochs between validations.
+    temperature, prior_shift : float
+        Calibration where fewer than ten held-out cells can tell it, as cross-validation found it; see
+        `calibration.fit_calibration`.
     workers : int
         Processes that draw views beside the one that learns; 0 to draw them in that one.
     seed : int
@@ -136,8 +143,11 @@ class TrainingConfig:
     ema: float = 0.995
     class_power: float = 0.5
     source_power: float = 0.5
+    masked_share: float = 0.0
     validation: float = 0.2
     validate_every: int = 2
+    temperature: float = 1.0
+    prior_shift: float = 0.0
     workers: int = 1
     seed: int = 0
     train: str = "all"
@@ -153,12 +163,14 @@ class TrainingConfig:
         for name in ("views", "workers", "synthetic_images", "seed", "weight_decay", "saliency_warmup"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("learning_rate", "backbone_rate", "clip"):
+        for name in ("learning_rate", "backbone_rate", "clip", "temperature"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
         for name in ("ema", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.masked_share <= 1:
+            raise ConfigError(f"masked_share must be in [0, 1], got {self.masked_share}")
         if self.size < 64 or self.size % 32:
             raise ConfigError(f"size must be a multiple of 32 of at least 64, got {self.size}")
         if self.train not in ("all", "heads"):
@@ -169,8 +181,10 @@ class TrainingConfig:
             raise ConfigError(
                 "synthetic_images and augmentation.synthetic go together: how many are drawn, and their share of views"
             )
-        if not 0 < self.validation < 1:
-            raise ConfigError(f"validation is the share held out, between 0 and 1, got {self.validation}")
+        if not 0 <= self.validation < 1:
+            raise ConfigError(f"validation is the share held out, from 0 to below 1, got {self.validation}")
+        if not 0 <= self.prior_shift <= 1:
+            raise ConfigError(f"prior_shift is a share between 0 and 1, got {self.prior_shift}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON types."""

@@ -194,7 +194,8 @@ class _Run:
 
     def _keep(self, network: SgcldffNetwork, figures: ValidationFigures | None) -> None:
         shift = self.stream.log_prior_shift(self.loss.classification.emphasis)
-        temperature, share = fit_calibration(figures.logits, figures.classes, shift) if figures else (1.0, 0.0)
+        known = (self.config.temperature, self.config.prior_shift)
+        temperature, share = fit_calibration(figures.logits, figures.classes, shift, known) if figures else known
         model = Model(
             name=self.folder.name,
             config=self.config.model,

@@ -37,7 +37,7 @@ def split_samples(samples: Sequence[Sample], share: float, seed: int) -> tuple[l
     samples : sequence of Sample
         All that there is.
     share : float
-        Share to hold out, between 0 and 1.
+        Share to hold out, below 1. With 0 nothing is held out, not even published validation splits.
     seed : int
         Of the draw.
 
@@ -52,6 +52,8 @@ def split_samples(samples: Sequence[Sample], share: float, seed: int) -> tuple[l
         If there are fewer than two groups, so that nothing can be held out.
     """
     usable = [s for s in samples if s.split != "test"]
+    if share == 0:
+        return usable, []
     published = {s.source for s in usable if s.split == "val"}
     held = {s.group for s in usable if s.split == "val"}
     rest = [s for s in usable if s.source not in published]

@@ -58,3 +58,8 @@ def test_the_shift_goes_into_a_copy() -> None:
     shifted = with_prior_shift(network, np.array([0.5, -0.5]))
     assert (shifted.classification.linear.bias - before).tolist() == pytest.approx([0.5, -0.5])
     assert (network.classification.linear.bias == before).all()
+
+
+def test_too_few_cells_leave_what_cross_validation_found() -> None:
+    logits, classes = np.zeros((9, 2)), np.zeros(9, np.int64)
+    assert fit_calibration(logits, classes, np.zeros(2), (1.3, 0.6)) == (1.3, 0.6)

@@ -70,3 +70,8 @@ def test_crops_of_a_field_with_masks_are_copies() -> None:
     lone = _sample("lone", group="g", image_class="x")
     boxed = _sample("boxed", group="f", boxes=(Box(0, 0, 1, 1),))
     assert without_copies([field, crop, lone, boxed]) == [field, lone, boxed]
+
+
+def test_to_learn_from_everything_holds_out_nothing_but_published_tests() -> None:
+    samples = [_sample("a", split="val"), _sample("b"), _sample("c", split="test")]
+    assert split_samples(samples, 0, 0) == (samples[:2], [])
