@@ -24,6 +24,9 @@ __all__ = ["ablate"]
 
 _FOLDS = 5
 
+# Each network has a seed of its own, and machines that share the work may draw views differently fast.
+_FREE = ("seed", "workers")
+
 
 def ablate(
     datasets: Annotated[list[Path], typer.Argument(metavar="DATASET...", help="Annotated folders or COCO files.")],
@@ -141,7 +144,7 @@ def _parts(
 def _settings(recipe: TrainingConfig, samples: Sequence[Sample], few: int | None) -> dict[str, Any]:
     import sgcldff_core
 
-    settings = {name: value for name, value in recipe.to_dict().items() if name != "seed"}
+    settings = {name: value for name, value in recipe.to_dict().items() if name not in _FREE}
     images = dict(sorted(Counter(s.source for s in samples).items()))
     return {"version": sgcldff_core.__version__, "recipe": settings, "images": images, "few": few}
 

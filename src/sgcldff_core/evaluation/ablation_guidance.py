@@ -38,7 +38,7 @@ class Guidance:
     Attributes
     ----------
     alpha : tuple of float
-        Gate strengths at strides 4, 8, 16 and 32, which all start at 0.3; empty without gating.
+        Gate strengths from stride 4 on down, which all start at 0.3; empty without gating.
     channel_weight : float or None
         Norm of the stem's weights on the prior over the mean norm of those on red, green and blue;
         starts at 0. None without a prior channel.
@@ -159,5 +159,5 @@ def measure_guidance(network: SgcldffNetwork, samples: Sequence[PreparedSample],
 def _channel_weight(network: SgcldffNetwork) -> float | None:
     if not network.prior_channel:
         return None
-    norms = network.backbone.stem[0].weight.norm(dim=(0, 2, 3))  # type: ignore[union-attr, index]
+    norms = torch.linalg.vector_norm(network.backbone.get_parameter("stem.0.weight"), dim=(0, 2, 3))
     return float(norms[3] / norms[:3].mean())

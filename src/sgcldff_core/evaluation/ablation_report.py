@@ -127,7 +127,7 @@ def _guidance(results: Sequence[RowResult]) -> list[str]:
         return []
     lines = ["## What the prior does within the networks", ""]
     lines += _head(
-        ["row", "α at strides 4, 8, 16, 32", "prior channel", "activation inside", "area inside"]
+        ["row", "α from stride 4 on", "prior channel", "activation inside", "area inside"]
         + [f"{title} without the prior" for title in ("IoU", "accuracy", "macro-F1")]
     )
     for r in seen:

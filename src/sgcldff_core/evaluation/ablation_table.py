@@ -156,7 +156,11 @@ def _deviation(values: Sequence[float]) -> float:
 def _differences(
     runs: Sequence[Sequence[ImageAssessment]], full: Sequence[Sequence[ImageAssessment]], draws: int
 ) -> dict[str, dict[str, Difference]]:
-    parted, full_parted = [_by_source(run) for run in runs], [_by_source(run) for run in full]
+    # An image that one network could not judge is left out of all: the trials' failures name it.
+    common = set.intersection(*({(i.source, i.name) for i in run} for run in (*runs, *full)))
+    parted, full_parted = (
+        [_by_source([i for i in run if (i.source, i.name) in common]) for run in some] for some in (runs, full)
+    )
     found = {}
     for source in parted[0]:
         differences = paired_difference([p[source] for p in parted], [p[source] for p in full_parted], draws=draws)
