@@ -7,6 +7,7 @@ from sgcldff_core.explain.consistency import (
     cam_agreement,
     outline_stability,
     saliency_consistency,
+    threshold_stability,
 )
 from sgcldff_core.explain.gradcam import class_activation, class_evidence
 from sgcldff_core.explain.review import review_reasons
@@ -19,4 +20,5 @@ __all__ = [
     "outline_stability",
     "review_reasons",
     "saliency_consistency",
+    "threshold_stability",
 ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sgcldff_core.explain import Agreement, cam_agreement, outline_stability, saliency_consistency
-from sgcldff_core.explain.consistency import WEIGHTS
+from sgcldff_core.explain.consistency import WEIGHTS, threshold_stability
 
 INSIDE = np.zeros((1, 10, 10), np.float32)
 INSIDE[0, :5] = 1
@@ -101,3 +101,26 @@ def test_stability_is_the_overlap_around_each_cell() -> None:
     found = outline_stability(labels, labels > 0, mirrored, 2)
     assert found.tolist() == [1.0, 0.5]
     assert outline_stability(labels * 0, labels > 0, mirrored, 2).shape == (0,)
+
+
+def test_stability_under_the_threshold_by_hand() -> None:
+    """A sharp outline does not move; in a ramp of 1 a pixel, 4 of 10 columns are above 1 and 6 above -1."""
+    labels = np.zeros((20, 40), np.int32)
+    labels[5:15, 5:10], labels[5:15, 25:35] = 1, 2
+    logits = np.full((20, 40), -9.0, np.float32)
+    logits[5:15, 5:15] = 4.5 - np.arange(10)  # above 0 in columns 5 to 9, which are the first cell
+    logits[5:15, 25:35] = 9
+    assert threshold_stability(labels, logits, 5).tolist() == pytest.approx([4 / 6, 1.0])
+    assert threshold_stability(labels, logits, 5, offset=2).tolist() == pytest.approx([3 / 7, 1.0])
+    assert threshold_stability(labels * 0, logits, 5).shape == (0,)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 5), st.floats(0, 10))
+def test_stability_is_between_0_and_1_and_falls_with_the_offset(seed: int, offset: float, reach: float) -> None:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=3, size=(24, 24)).astype(np.float32)
+    labels = np.zeros((24, 24), np.int32)
+    labels[2:10, 2:10], labels[12:20, 8:22] = 1, 2
+    near, far = (threshold_stability(labels, logits, reach, o) for o in (offset, offset + 0.5))
+    assert ((near >= far) & (far >= 0) & (near <= 1)).all()
