@@ -183,11 +183,21 @@ def _chances(samples: Sequence[PreparedSample], counts: Sequence[int], config: T
     usual = float(np.median(rarity[np.array(counts) > 0])) if any(counts) else 1.0
     weight = weight * [max((rarity[c] for c in s.classes), default=usual) for s in samples]
     synthetic = np.array([s.source == SYNTHETIC for s in samples])
+    masked = ~synthetic & np.array([s.labels is not None for s in samples])
+    weak = ~synthetic & ~masked
+    if weak.any() and weight[masked].sum() < config.masked_share * weight[~synthetic].sum():
+        _share_out(weight, masked, weak, config.masked_share)
     if synthetic.any() and not synthetic.all():
-        share = config.augmentation.synthetic
-        weight[synthetic] *= share / weight[synthetic].sum()
-        weight[~synthetic] *= (1 - share) / weight[~synthetic].sum()
+        _share_out(weight, synthetic, ~synthetic, config.augmentation.synthetic)
     return np.asarray(weight / weight.sum())
+
+
+def _share_out(weight: NDArray[np.float64], some: NDArray[np.bool_], others: NDArray[np.bool_], share: float) -> None:
+    """Give `some` their share of the weight of both, in place; nothing changes where one has none."""
+    if some.any() and others.any():
+        both = weight[some | others].sum()
+        weight[some] *= share * both / weight[some].sum()
+        weight[others] *= (1 - share) * both / weight[others].sum()
 
 
 def _mask_weights(counts: Sequence[int]) -> list[float]:
