@@ -1,5 +1,6 @@
 """The network, its parts, and models on disk."""
 
+from sgcldff_core.model.architectures import available_architectures, register_architecture
 from sgcldff_core.model.checkpoint import (
     DEFAULT_MODEL,
     Model,
@@ -21,9 +22,11 @@ __all__ = [
     "NetworkOutput",
     "SgcldffNetwork",
     "add_model",
+    "available_architectures",
     "available_models",
     "build_network",
     "find_model",
     "load_model",
+    "register_architecture",
     "save_model",
 ]

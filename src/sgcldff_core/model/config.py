@@ -40,6 +40,9 @@ class ModelConfig:
         Keep the batch statistics that the encoder starts with. Right for ImageNet weights, since
         statistics of small batches of one stain do not carry to the next laboratory; a random start
         has none to keep.
+    architecture : str
+        Name of a registered architecture, see `sgcldff_core.model.architectures`; what builds another
+        one than ours says which of the settings it heeds.
     deepest : int
         Stride at which the backbone ends, 32 or 16. Two thirds of the encoder's weights lie beyond
         16: without them the network is small.
@@ -65,6 +68,7 @@ class ModelConfig:
     swin_depth: int = 2
     window: int = 5
     frozen_statistics: bool = True
+    architecture: str = "sgcldff"
     deepest: int = 32
     width: int = 64
     cardinality: int = 32

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from sgcldff_core.model.architectures import find_builder, register_architecture
 from sgcldff_core.model.backbone import STEM_CHANNELS, HybridBackbone, imagenet_state, level_channels
 from sgcldff_core.model.fusion import CrossLayerFusion, SaliencyGate, TopDownDecoder
 from sgcldff_core.model.heads import ClassificationHead, SegmentationHead
@@ -73,7 +74,7 @@ class SgcldffNetwork(nn.Module):
         backbone: nn.Module,
         gate: SaliencyGate | None,
         fusion: nn.Module,
-        segmentation: SegmentationHead,
+        segmentation: nn.Module,
         classification: ClassificationHead,
         *,
         prior_channel: bool,
@@ -133,8 +134,12 @@ def build_network(config: ModelConfig, *, imagenet: bool = False) -> SgcldffNetw
     Raises
     ------
     ConfigError
-        If ImageNet weights are asked for and not installed.
+        If the architecture is unknown, or ImageNet weights are asked for and cannot be had.
     """
+    return find_builder(config.architecture)(config, imagenet)
+
+
+def _build_sgcldff(config: ModelConfig, imagenet: bool) -> SgcldffNetwork:
     channels = 4 if config.prior_channel else 3
     levels = level_channels(config.deepest)
     backbone = HybridBackbone(
@@ -164,3 +169,6 @@ def build_network(config: ModelConfig, *, imagenet: bool = False) -> SgcldffNetw
         prior_channel=config.prior_channel,
         weighted_attention=config.gating,
     )
+
+
+register_architecture("sgcldff", _build_sgcldff)
