@@ -52,6 +52,10 @@ class Prediction:
         Of a typical cell in px of the image, as given or as estimated.
     model : str
         Name of the model.
+    stability : ndarray
+        (N,) float32 in [0, 1], for each row of `cells`: intersection over union of the cell's outline
+        as seen directly and as seen in a mirror, see `sgcldff_core.explain.outline_stability`. The
+        look into the mirror is taken anyway, since the mean of both looks is better than either.
     """
 
     labels: NDArray[np.int32]
@@ -61,6 +65,7 @@ class Prediction:
     cells: pd.DataFrame
     diameter: float
     model: str
+    stability: NDArray[np.float32]
 
 
 def predict_image(
@@ -153,7 +158,7 @@ def predict_image(
         [reasons[row] for row in rows],
     )
     gradcam = np.clip(resize_map(activation, labels.shape), 0, 1) if explain else None
-    return Prediction(labels, saliency, nucleus, gradcam, cells, float(view.diameter), model.name)
+    return Prediction(labels, saliency, nucleus, gradcam, cells, float(view.diameter), model.name, stability[rows])
 
 
 def _measures(view: FieldView) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:

@@ -27,7 +27,7 @@ def _prediction(labels: np.ndarray, classes: list[str]) -> Prediction:
     columns = ["label", "class", "confidence", "bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1"]
     cells = pd.DataFrame(rows, columns=columns).assign(prob_monocyte=0.5, prob_basophil=0.5)
     blank = np.zeros(labels.shape, np.float32)
-    return Prediction(labels, blank, labels > 0, None, cells, 20.0, "made")
+    return Prediction(labels, blank, labels > 0, None, cells, 20.0, "made", np.ones(len(cells), np.float32))
 
 
 def _sample(labels: np.ndarray | None, **known) -> Sample:

@@ -14,7 +14,7 @@ from sgcldff_core.errors import CancelledError, ConfigError
 from sgcldff_core.inference import predict_image
 from sgcldff_core.inference.forward import FieldMaps
 from sgcldff_core.inference.windows import cell_windows, cut
-from sgcldff_core.model import Model
+from sgcldff_core.model import Model, NetworkOutput
 
 Draw = Callable[..., NDArray[np.uint8]]
 
@@ -98,6 +98,35 @@ def test_an_unclear_cell_says_so(stain_reader: Model, draw: Draw) -> None:
     found = predict_image(draw(SHAPE, (2.0, 60.0, 25.0), CELLS[1]), stain_reader, diameter=50)
     assert "touches the border" in found.cells["review_reason"][0]
     assert "touches the border" not in found.cells["review_reason"][1]
+
+
+def test_stability_tells_which_cell_the_mirror_does_not_confirm(stain_reader: Model, draw: Draw) -> None:
+    """The one-eyed network sees both cells directly, but only half of the first one in the mirror."""
+    image = draw(SHAPE, *CELLS)
+    found = predict_image(image, stain_reader, diameter=50)
+    assert found.stability.dtype == np.float32
+    assert (found.stability > 0.97).all()  # this network knows no direction
+    one_eyed = Model("one-eyed", stain_reader.config, _OneEyed(stain_reader.network))  # type: ignore[arg-type]
+    found = predict_image(image, one_eyed, diameter=50)
+    assert found.stability.tolist() == pytest.approx([0.5, 1.0], abs=0.05)
+    assert found.cells["review_reason"].str.contains("mask unstable").tolist() == [True, False]
+    assert predict_image(draw(SHAPE), stain_reader).stability.shape == (0,)
+
+
+class _OneEyed(torch.nn.Module):
+    """Takes for background what is far to the right: where the mirror shows the middle of the first cell."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner, self.mean = network, network.mean
+
+    def forward(self, image: torch.Tensor, prior: torch.Tensor) -> NetworkOutput:
+        seen = self.inner(image, prior)
+        seen.cell[..., 144:] = -3
+        return seen
+
+    def classify(self, *given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.inner.classify(*given)
 
 
 def test_touching_cells_stay_parted_at_the_images_own_size(stain_reader: Model, draw: Draw) -> None:
