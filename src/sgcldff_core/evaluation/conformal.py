@@ -1,21 +1,22 @@
-"""Whether sets of classes hold what they promise, on cells that had no part in fitting them."""
+"""Sets of classes from cross-validation: fitted for a model, and held to what they promise."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgcldff_core.cells import prediction_sets
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.training.conformal import conformal_threshold
+from sgcldff_core.training.conformal import conformal_threshold, fit_conformal
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.named_cells import NamedCells
+    from sgcldff_core.model import Model
 
-__all__ = ["SetCoverage", "cross_coverage"]
+__all__ = ["SetCoverage", "cross_coverage", "with_class_sets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +85,33 @@ def cross_coverage(folds: Sequence[NamedCells], nominal: float) -> SetCoverage:
     return SetCoverage(
         nominal, float(held.mean()), float(size.mean()), float((size == 1).mean()), by_class, tuple(thresholds)
     )
+
+
+def with_class_sets(model: Model, cells: NamedCells) -> Model:
+    """Return a model that holds thresholds for sets of classes, fitted on cells of a cross-validation.
+
+    A model that learned from every image has no cells left to be fitted on. Those that its sisters
+    of the cross-validation judged, which learned from fewer images, stand in for them.
+
+    Parameters
+    ----------
+    model : Model
+        Stays as it is.
+    cells : NamedCells
+        Judged by models of the same recipe that had not learned from them.
+
+    Returns
+    -------
+    Model
+        The same, but for ``conformal_<share>`` in its calibration.
+
+    Raises
+    ------
+    ConfigError
+        If the cells were judged by models of other classes.
+    """
+    if set(cells.classes) != set(model.config.classes):
+        known, judged = ", ".join(model.config.classes), ", ".join(cells.classes) or "none"
+        raise ConfigError(f"the model knows the classes {known}, but the cells were judged among {judged}")
+    earlier = {name: value for name, value in model.calibration.items() if not name.startswith("conformal_")}
+    return replace(model, calibration=earlier | fit_conformal(cells.probabilities, cells.annotated))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
 
-__all__ = ["COVERAGES", "conformal_threshold", "fit_conformal"]
+__all__ = ["COVERAGES", "conformal_threshold", "fit_conformal", "kept_threshold"]
 
 COVERAGES = (0.9, 0.95, 0.99)
 """What share of cells shall have their true class in the set."""
+
+_PREFIX = "conformal_"
 
 
 def conformal_threshold(probabilities: NDArray[np.floating], classes: NDArray[np.int64], coverage: float) -> float:
@@ -72,5 +76,26 @@ def fit_conformal(probabilities: NDArray[np.floating], classes: NDArray[np.int64
     dict of str to float
         ``conformal_0.9`` and so on; a coverage that so few cells cannot promise is missing.
     """
-    thresholds = {f"conformal_{share}": conformal_threshold(probabilities, classes, share) for share in COVERAGES}
+    thresholds = {f"{_PREFIX}{share}": conformal_threshold(probabilities, classes, share) for share in COVERAGES}
     return {name: threshold for name, threshold in thresholds.items() if threshold > 0}
+
+
+def kept_threshold(calibration: Mapping[str, float], coverage: float) -> float:
+    """Return the threshold for one of the shares that a model was fitted for.
+
+    Parameters
+    ----------
+    calibration : mapping of str to float
+        The model's.
+    coverage : float
+        Share of cells whose true class shall be in their set.
+
+    Raises
+    ------
+    ConfigError
+        If the model was not fitted for it; the message lists what it was fitted for.
+    """
+    known = {name.removeprefix(_PREFIX): value for name, value in calibration.items() if name.startswith(_PREFIX)}
+    if f"{coverage:g}" not in known:
+        raise ConfigError(f"the model has no sets of classes for {coverage:g}; it has {', '.join(known) or 'none'}")
+    return float(known[f"{coverage:g}"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.evaluation.conformal import cross_coverage
+from sgcldff_core.evaluation.conformal import cross_coverage, with_class_sets
 from sgcldff_core.evaluation.named_cells import CellKey, NamedCells
+from sgcldff_core.model import Model, ModelConfig, build_network, load_model, save_model
+from sgcldff_core.training.conformal import kept_threshold
 
 
 def _fold(of_true: list[float], number: int) -> NamedCells:
@@ -38,3 +42,22 @@ def test_folds_of_the_same_kind_are_covered() -> None:
 def test_one_fold_has_nothing_to_be_held_to() -> None:
     with pytest.raises(ConfigError, match="at least two folds"):
         cross_coverage([_fold([0.9], 0), _fold([], 1)], 0.9)
+
+
+def test_a_model_keeps_its_thresholds_on_disk(tmp_path: Path) -> None:
+    config = ModelConfig(classes=("monocyte", "basophil"), swin=False)
+    calibration = {"temperature": 1.5, "conformal_0.99": 0.2}  # of an earlier fit, on more cells
+    model = Model("made", config, build_network(config), calibration=calibration)
+    cells = _fold(list(np.linspace(0.99, 0.1, 40)), 0)
+    save_model(with_class_sets(model, cells), tmp_path / "made")
+    kept = load_model(tmp_path / "made").calibration
+    assert set(kept) == {"temperature", "conformal_0.9", "conformal_0.95"}
+    assert kept_threshold(kept, 0.95) == pytest.approx(np.linspace(0.99, 0.1, 40)[38])
+    assert model.calibration == calibration
+
+
+def test_cells_of_other_classes_do_not_fit_a_model() -> None:
+    config = ModelConfig(classes=("monocyte", "blast"), swin=False)
+    model = Model("made", config, build_network(config))
+    with pytest.raises(ConfigError, match="knows the classes monocyte, blast, but the cells were judged among"):
+        with_class_sets(model, _fold([0.9], 0))

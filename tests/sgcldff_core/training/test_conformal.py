@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sgcldff_core.cells import prediction_sets
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.training.conformal import COVERAGES, conformal_threshold, fit_conformal
+from sgcldff_core.training.conformal import COVERAGES, conformal_threshold, fit_conformal, kept_threshold
 
 
 def _cells(count: int, rng: np.random.Generator, conceit: float = 3.0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -63,6 +63,16 @@ def test_what_so_few_cells_cannot_promise_is_missing() -> None:
     probabilities, classes = _cells(50, np.random.default_rng(0))
     assert set(fit_conformal(probabilities, classes)) == {"conformal_0.9", "conformal_0.95"}
     assert fit_conformal(probabilities[:5], classes[:5]) == {}
+
+
+def test_a_threshold_is_found_again_in_the_calibration() -> None:
+    probabilities, classes = _cells(50, np.random.default_rng(0))
+    calibration = {"temperature": 1.5} | fit_conformal(probabilities, classes)
+    assert kept_threshold(calibration, 0.9) == conformal_threshold(probabilities, classes, 0.9)
+    with pytest.raises(ConfigError, match=r"no sets of classes for 0.99; it has 0.9, 0.95"):
+        kept_threshold(calibration, 0.99)
+    with pytest.raises(ConfigError, match="it has none"):
+        kept_threshold({"temperature": 1.5}, 0.9)
 
 
 def test_nonsense_is_refused() -> None:
