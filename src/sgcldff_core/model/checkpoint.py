@@ -20,6 +20,7 @@ from sgcldff_core.errors import ConfigError, CorruptModelError, ModelNotFoundErr
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model.config import ModelConfig
 from sgcldff_core.model.network import SgcldffNetwork, build_network
+from sgcldff_core.model.stain import StainTransform
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -62,6 +63,9 @@ class Model:
         Figures, each with the split it was measured on.
     sha256 : str
         Of the weights file; empty for a model that was not saved yet.
+    stain : StainTransform or None
+        What brings images to the stain that the network knows, in a model that was adapted to a
+        laboratory; the key ``stain`` of ``model.json``, which others have not.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Model:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    stain: StainTransform | None = None
 
     @property
     def temperature(self) -> float:
@@ -172,6 +177,7 @@ def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -
         )
     try:
         config = ModelConfig.from_dict(description["config"])
+        stain = StainTransform.from_dict(description["stain"]) if "stain" in description else None
         tensors = load(raw)
     except (ConfigError, KeyError, TypeError, SafetensorError) as broken:
         raise CorruptModelError(f"{folder}: {_DESCRIPTION} or {_WEIGHTS} is not usable ({broken})") from broken
@@ -185,6 +191,7 @@ def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -
         training=description.get("training", {}),
         metrics=description.get("metrics", {}),
         sha256=digest,
+        stain=stain,
     )
 
 
@@ -219,6 +226,8 @@ def save_model(model: Model, folder: Path | str, *, half: bool = True) -> Path:
         "metrics": dict(model.metrics),
         "sha256": hashlib.sha256(raw).hexdigest(),
     }
+    if model.stain is not None:
+        description["stain"] = model.stain.to_dict()
     with written_atomically(folder / _WEIGHTS) as draft:
         draft.write_bytes(raw)
     with written_atomically(folder / _DESCRIPTION) as draft:
