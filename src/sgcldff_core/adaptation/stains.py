@@ -13,6 +13,7 @@ from sgcldff_core.errors import ConfigError
 from sgcldff_core.model.stain import StainTransform, palette, to_space
 from sgcldff_core.saliency import compute_prior
 from sgcldff_core.saliency.optical_density import background_colour, estimate_stains, optical_density
+from sgcldff_core.saliency.pixels import unit_rgb
 
 __all__ = ["StainStatistics", "macenko", "reinhard", "stain_statistics"]
 
@@ -97,7 +98,7 @@ def stain_statistics(images: Iterable[NDArray[np.uint8]], prior: str = "fused") 
     backgrounds, densities, mean, square, palettes = [], [], [], [], []
     for image in images:
         salient = compute_prior(image, prior) > _SALIENT
-        small = image.astype(np.float32) / 255
+        small = unit_rgb(image)
         background = background_colour(small)
         density = optical_density(small, background)
         glass = (np.abs(density).max(-1) < 0.1) & ~salient

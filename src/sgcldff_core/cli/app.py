@@ -49,6 +49,7 @@ COMMANDS: dict[str, Command] = {
         "crossval", "crossval", "Train on all folds but one, judge on that one, and so on through all of them."
     ),
     "ablate": Command("ablate", "ablate", "Train the recipe without each of its parts, and table what that costs."),
+    "adapt": Command("adapt", "adapt", "Fit a model to the stain of another laboratory, without any annotation."),
     "saliency": Command("saliency", "saliency", "Map where the leukocytes are likely to be, before any network looks."),
     "datasets": Command("datasets", "app", "Look into data sets, convert them, and fetch public ones."),
     "models": Command("models", "app", "List models, look at one, or add one."),

@@ -162,11 +162,9 @@ def to_space(image: NDArray[np.uint8], space: str) -> NDArray[np.float32]:
 
 def from_space(colours: NDArray[np.float32], space: str) -> NDArray[np.uint8]:
     """Return (..., 3) uint8 RGB of colours in one of `SPACES`; what is out of range is clipped."""
-    if space == "lab":
-        rgb = _rgb_of_lab(colours)
-    else:
-        rgb = np.exp(-np.maximum(colours, 0))  # a density below zero is brighter than the screen
-    return np.rint(255 * np.clip(rgb, 0, 1)).astype(np.uint8)
+    # A density below zero is brighter than the screen.
+    rgb = _rgb_of_lab(colours) if space == "lab" else np.exp(-np.maximum(colours, 0))
+    return np.asarray(np.rint(255 * np.clip(rgb, 0, 1)), np.uint8)
 
 
 def _rgb_of_lab(colours: NDArray[np.float32]) -> NDArray[np.float32]:

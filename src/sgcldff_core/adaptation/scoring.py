@@ -1,0 +1,111 @@
+"""How well a model does on images that nobody annotated: signs that go with good outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sgcldff_core.inference.field import look_again
+from sgcldff_core.inference.resampling import resize_map
+from sgcldff_core.inference.scale import find_scale
+from sgcldff_core.inference.tiling import DEFAULT_TILE
+from sgcldff_core.saliency import compute_prior
+
+if TYPE_CHECKING:
+    from sgcldff_core.inference.field import FieldView
+    from sgcldff_core.model import Model
+
+__all__ = ["Look", "UnsupervisedScore", "look_at_all", "score"]
+
+_SALIENT = 0.5
+_ONE_MIRROR = [(False, True)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One image as one model sees it.
+
+    Attributes
+    ----------
+    view : FieldView
+        At the canonical scale, mean of the image and its mirror image.
+    cells : ndarray
+        (H, W) bool, leukocytes at the image's own size.
+    direct, mirrored : ndarray
+        (h, w) bool, leukocytes without and with a mirror.
+    salient : ndarray
+        (h, w) bool, what is salient in the image as it came, before any change of its stain.
+    """
+
+    view: FieldView
+    cells: NDArray[np.bool_]
+    direct: NDArray[np.bool_]
+    mirrored: NDArray[np.bool_]
+    salient: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class UnsupervisedScore:
+    """Signs of good outlines, each a mean over images in [0, 1].
+
+    Attributes
+    ----------
+    found : float
+        Share of the images in which there is a cell.
+    firm : float
+        IoU of the outlines as they are and in the mirror.
+    sure : float
+        Mean of ``|2 p - 1|`` over cells and what is near them.
+    salient : float
+        IoU of the outlines and what is salient before any network looks.
+    """
+
+    found: float
+    firm: float
+    sure: float
+    salient: float
+
+    @property
+    def total(self) -> float:
+        """Geometric mean of all signs: one that fails is not made up for by the others."""
+        return float(np.prod([self.found, self.firm, self.sure, self.salient]) ** 0.25)
+
+
+def look_at_all(images: Sequence[NDArray[np.uint8]], model: Model) -> list[Look]:
+    """Predict images as `sgcldff predict` does, and keep what the score needs."""
+    looks = []
+    for image in images:
+        shown = image if model.stain is None else model.stain.apply(image)
+        direct = find_scale(shown, model, tile=DEFAULT_TILE)
+        view, mirrored = look_again(direct, model, _ONE_MIRROR, tile=DEFAULT_TILE)
+        salient = resize_map(compute_prior(image, model.config.prior), view.prior.shape) > _SALIENT
+        cells = resize_map((view.labels > 0).astype(np.float32), image.shape[:2]) > 0.5
+        looks.append(Look(view, cells, direct.foreground, mirrored, salient))
+    return looks
+
+
+def score(looks: Sequence[Look]) -> UnsupervisedScore:
+    """Put the signs together over images."""
+    return UnsupervisedScore(
+        found=float(np.mean([bool(look.view.labels.any()) for look in looks])),
+        firm=float(np.mean([_iou(look.direct, look.mirrored) for look in looks])),
+        sure=float(np.mean([_sureness(look.view) for look in looks])),
+        salient=float(np.mean([_iou(look.view.labels > 0, look.salient) for look in looks])),
+    )
+
+
+def _sureness(view: FieldView) -> float:
+    probability = torch.sigmoid(view.maps.logits[0]).cpu().numpy()
+    near = ndimage.binary_dilation((view.labels > 0) | (probability > 0.1), iterations=8)
+    return float(np.abs(2 * probability - 1)[near].mean()) if near.any() else 0.0
+
+
+def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    union = np.count_nonzero(one | other)
+    return np.count_nonzero(one & other) / union if union else 0.0

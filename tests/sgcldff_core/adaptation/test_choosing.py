@@ -1,0 +1,99 @@
+"""Choosing among ways to adapt without annotation, and keeping what was chosen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sgcldff_core.adaptation import Candidate, adapt, keep, known_stains, place_for, stain_statistics
+from sgcldff_core.adaptation.choosing import _choose
+from sgcldff_core.adaptation.scoring import UnsupervisedScore, look_at_all, score
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.model import Model, load_model
+from sgcldff_core.model.stain import StainTransform
+
+GOOD = UnsupervisedScore(1.0, 0.97, 0.95, 0.8)
+MATRIX = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Model:
+    return load_model()
+
+
+def candidate(name: str, better_by: float, rejected: str = "") -> Candidate:
+    return Candidate(name, None, replace(GOOD, sure=GOOD.sure + better_by), rejected=rejected)  # type: ignore[arg-type]
+
+
+def test_the_source_model_stays_where_nothing_is_clearly_better() -> None:
+    chosen = _choose([candidate("frozen", 0), candidate("a", 0.01), candidate("b", -0.1)])
+    assert chosen.chosen.name == "frozen"
+    assert "nothing is better" in chosen.reason
+
+
+def test_the_best_that_is_not_rejected_is_taken() -> None:
+    chosen = _choose([candidate("frozen", -0.2), candidate("a", 0, "costs too much"), candidate("b", -0.05)])
+    assert chosen.chosen.name == "b"
+    assert len(chosen.candidates) == 3
+
+
+def test_the_score_falls_where_colours_make_the_network_fail(shipped: Model, source_images: list[np.ndarray]) -> None:
+    images = source_images[:3]
+    good = score(look_at_all(images, shipped))
+    inverted = replace(shipped, stain=StainTransform("negative", "lab", ((-1.0, 0, 0), *MATRIX[1:]), (100.0, 0, 0)))
+    bad = score(look_at_all(images, inverted))
+    assert 0 <= bad.total < good.total - 0.1
+    assert good.found == 1
+    assert all(0 <= getattr(good, sign) <= 1 for sign in ("found", "firm", "sure", "salient"))
+
+
+def test_every_way_is_tried_and_the_chosen_one_is_a_model_like_others(
+    shipped: Model, source_images: list[np.ndarray], target_images: list[np.ndarray], tmp_path: Path
+) -> None:
+    told: list[str] = []
+    stains = {"wright": stain_statistics(source_images)}
+    adaptation = adapt(
+        shipped, target_images[:3], stains, source_images[:3], lambda what, share: told.append(f"{what} {share:.2f}")
+    )
+    names = [c.name for c in adaptation.candidates]
+    assert names[:3] == ["frozen", "macenko to wright", "reinhard to wright"]
+    assert names[3] == "statistics 1"
+    assert told[0] == "frozen 0.00"
+    assert len(told) == len(names)
+    assert adaptation.candidates[-1].drift is not None
+    for tried in adaptation.candidates[3:]:
+        assert bool(tried.rejected) == (tried.drift > 0.01)
+    forced = replace(adaptation, chosen=adaptation.candidates[2], reason="to see it on disk")
+    folder = keep(forced, shipped, tmp_path / "there", ["a.png", "b.png", "c.png"])
+    kept = load_model(str(folder))
+    assert kept.stain == adaptation.candidates[2].model.stain
+    record = kept.training["adapted"]
+    assert (record["from"], record["chosen"], len(record["images"])) == ("leukocytes", "reinhard to wright", 3)
+    assert set(record["scores"]) == set(names)
+    assert all(split.startswith("before adaptation: ") for split in kept.metrics)
+    with pytest.raises(ConfigError, match="was adapted already"):
+        adapt(kept, target_images, stains)
+
+
+def test_too_few_images_are_refused(shipped: Model, source_images: list[np.ndarray]) -> None:
+    with pytest.raises(ConfigError, match="2 images are too few to tell a stain; give 3 to 50"):
+        adapt(shipped, source_images[:2], {})
+
+
+def test_stains_are_read_from_a_models_description(shipped: Model, source_images: list[np.ndarray]) -> None:
+    record = {"here": stain_statistics(source_images).to_dict()}
+    model = replace(shipped, training={"stains": json.loads(json.dumps(record))})
+    assert known_stains(model)["here"].images == 5
+    assert known_stains(replace(shipped, training={})) == {}
+    with pytest.raises(ConfigError, match="cannot be read; give reference images"):
+        known_stains(replace(shipped, training={"stains": 3}))
+
+
+@pytest.mark.parametrize("name", ["leukocytes", ".", ""])
+def test_names_that_are_taken_or_none_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"already|no name"):
+        place_for(name)
