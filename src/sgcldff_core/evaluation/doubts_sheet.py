@@ -91,8 +91,9 @@ def draw_doubts(doubts: Sequence[Doubt], pictures: Mapping[CellKey, NDArray[np.u
 
     shown = [doubt for doubt in doubts if doubt.key in pictures]
     rows = max(-(-len(shown) // _COLUMNS), 1)
-    figure = Figure(figsize=(_COLUMNS * _TILE_INCHES, rows * _TILE_INCHES * 1.35), layout="constrained")
+    figure = Figure(figsize=(_COLUMNS * _TILE_INCHES, rows * _TILE_INCHES * 1.4))
     FigureCanvasAgg(figure)
+    figure.set_layout_engine("constrained", h_pad=0.08)  # else the first line of the text is cut
     panels = np.ravel(figure.subplots(rows, _COLUMNS))
     for axes in panels:
         axes.set_axis_off()
