@@ -226,19 +226,26 @@ def _eosinophil(c: _Canvas) -> Field:
 
 def _basophil(c: _Canvas) -> Field:
     rng, stain = c.rng, c.stain
+    # From cells that lost most granules in the rinse to cells that are so full that the nucleus is
+    # no more than a darker shade beneath them.
+    full = rng.beta(0.6, 0.9)
     c.cytoplasm(0.5 * (stain.pink + stain.grey), edge=0.0, grain=0.06, softness=0.05)
-    share = rng.uniform(0.4, 0.52)
+    bled = rng.uniform(0.1, 0.45) * full  # granules that dissolve colour the cytoplasm
+    c.lay(np.float32(bled) * (1 + 0.3 * smooth_noise(rng, c.grid.shape, 0.25 * c.radius)) * cover(c.cell), stain.indigo)
+    share = rng.uniform(0.4, 0.52) + 0.15 * full * rng.random()
     shape = lobed(rng, c.grid, c.radius, int(rng.integers(2, 4)), share, rng.uniform(0.4, 0.8), rng.uniform(0.15, 0.3))
-    shape = with_area(shape, c.cell + 0.06 * c.radius, share, 0.12 * c.radius)
-    c.nucleus(shape, chromatin_of(rng, c.grid, c.radius, shape, 0.25, 0.1, 0.12), rng.uniform(0.5, 0.9))
+    shape = with_area(shape, c.cell + 0.06 * c.radius, share, (0.12 + 0.1 * full) * c.radius)
+    chromatin = chromatin_of(rng, c.grid, c.radius, shape, 0.25, 0.1, 0.12)
+    c.nucleus(shape, chromatin, rng.uniform(0.55, 0.9) - 0.05 * full)
     size = rng.uniform(0.035, 0.06)
-    coarse = c.scatter(int(rng.uniform(0.5, 1.3) / size**2), (0.6 * size, 1.25 * size), (0.35, 1.0), hollow=0.05)
+    many = rng.uniform(0.5, 1.3) + 1.2 * full
+    coarse = c.scatter(int(many / size**2), (0.6 * size, 1.25 * size), (0.35, 1.0), hollow=0.05)
     fine = c.scatter(int(rng.uniform(0.5, 1.5) / size**2), (0.3 * size, 0.6 * size), (0.3, 0.8))
     # Uneven outlines, since neighbours melt together, and gaps where granules were washed out.
     ragged = 1 + 0.35 * smooth_noise(rng, c.grid.shape, max(1.5, 0.6 * size * c.radius))
-    patchy = cover(smooth_noise(rng, c.grid.shape, 0.4 * c.radius) - 0.9, 1.6)
+    patchy = cover(smooth_noise(rng, c.grid.shape, 0.4 * c.radius) - 0.9 - full, 1.6)
     amount = np.clip(np.maximum(coarse, fine) * ragged, 0, 1.1) * cover(c.cell + 0.4 * size * c.radius) * patchy
-    c.lay(amount, stain.indigo, hides=0.5)
+    c.lay(amount * np.float32(1 - 0.35 * full), stain.indigo, hides=0.5 - 0.3 * full)
     return shape
 
 
@@ -256,5 +263,5 @@ _OUTLINES: dict[str, tuple[float, int]] = {
     "lymphocyte": (0.025, 1),
     "monocyte": (0.06, 3),
     "eosinophil": (0.03, 1),
-    "basophil": (0.035, 1),
+    "basophil": (0.045, 2),
 }

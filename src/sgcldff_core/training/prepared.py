@@ -18,11 +18,13 @@ from sgcldff_core.saliency import compute_prior, estimate_diameter
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
 
-__all__ = ["MARGIN", "PreparedSample", "prepare", "typical_diameters"]
+__all__ = ["MARGIN", "UNSURE", "PreparedSample", "prepare", "typical_diameters"]
 
 MARGIN = 1.25
 """Images are kept this much larger than the canonical scale, so that zooming in does not blur."""
 
+UNSURE = -1
+"""In the labels of samples that a network outlined: pixels of which nothing is to be learned."""
 
 _ENOUGH = 25  # images to guess a source's magnification from
 
@@ -40,7 +42,7 @@ class PreparedSample:
     prior : ndarray
         (H, W) uint8, the prior times 255.
     labels : ndarray or None
-        (H, W) int32 instance labels.
+        (H, W) int32 instance labels; `UNSURE` where nothing is known.
     nucleus : ndarray or None
         (H, W) bool.
     class_of_label : mapping of int to int
@@ -113,7 +115,7 @@ def typical_diameters(samples: Sequence[Sample]) -> dict[str, float]:
         sizes: list[float] = []
         if labels is not None:
             inner = np.setdiff1d(labels, np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-            sizes = [2 * float(np.sqrt((labels == i).sum() / np.pi)) for i in inner if i]
+            sizes = [2 * float(np.sqrt((labels == i).sum() / np.pi)) for i in inner if i > 0]
         elif sample.boxes:
             sizes = [float(np.sqrt((b.y1 - b.y0) * (b.x1 - b.x0))) for b in leukocyte_boxes(sample.boxes)]
         found.setdefault(sample.source, []).extend(sizes)

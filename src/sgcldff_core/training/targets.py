@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from sgcldff_core.losses import UNKNOWN, Targets
 from sgcldff_core.model import FUSED_STRIDE
+from sgcldff_core.training.prepared import UNSURE
 
 if TYPE_CHECKING:
     from sgcldff_core.training.views import View
@@ -44,7 +45,7 @@ def make_targets(views: Sequence[View], class_weights: Sequence[float], canonica
     image_of_box: list[int] = []
     for b, view in enumerate(views):
         known, positive = _supervised(view, canonical_diameter)
-        labels = torch.zeros_like(view.inside, dtype=torch.long) if view.labels is None else view.labels
+        labels = torch.zeros_like(view.inside, dtype=torch.long) if view.labels is None else view.labels.clamp_min(0)
         weight = known * _cell_weights(labels, view.class_of_label, class_weights, canonical_diameter)
         maps["cell"].append(((labels > 0) | positive).float())
         maps["distance"].append(_outline_distance(labels))
@@ -124,6 +125,8 @@ def _supervised(view: View, diameter: float) -> tuple[Tensor, Tensor]:
     if view.labels is None and not view.boxed and not len(view.points):
         return nothing.float(), nothing
     known, positive = view.inside.clone(), nothing
+    if view.labels is not None:
+        known &= view.labels != UNSURE
     for box in view.boxes:
         known &= ~_rectangle(box, view)
     if len(view.points):
@@ -139,7 +142,7 @@ def _supervised(view: View, diameter: float) -> tuple[Tensor, Tensor]:
 def _attention(view: View, labels: Tensor) -> Tensor:
     if view.labels is None:
         return view.prior[0]
-    wanted = (labels > 0).float()
+    wanted = torch.where(view.labels == UNSURE, view.prior[0], (labels > 0).float())
     for box in view.boxes:  # a cell without an outline, among others that have one
         wanted = torch.maximum(wanted, _rectangle(box, view) * view.prior[0])
     return wanted
