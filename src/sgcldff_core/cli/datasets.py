@@ -30,6 +30,7 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Look into data sets, convert them, and fetch public ones.")
 
+_TELLING = 5  # cells of a class, of which a share means anything
 _FORMAT_HELP = "Format to read; told by content unless given."
 
 
@@ -185,8 +186,11 @@ def _noise_table(sources: Sequence[SourceDoubts]) -> Table:
         listed = Counter(doubt.annotated for doubt in source.doubts)
         counts = dict(zip(source.classes, source.cells.tolist(), strict=True))
         for name, rate in source.noise_rates.items():
-            table.add_row(escape(source.source), escape(name), str(counts[name]), f"{rate:.1%}", str(listed[name]))
-        total = (str(sum(counts.values())), f"{source.noise_rate:.1%}", str(len(source.doubts)))
+            shown = f"{rate:.1%}" if counts[name] >= _TELLING else "too few cells"
+            table.add_row(escape(source.source), escape(name), str(counts[name]), shown, str(listed[name]))
+        whole = sum(counts.values())
+        shown = f"{source.noise_rate:.1%}" if whole >= _TELLING else "too few cells"
+        total = (str(whole), shown, str(len(source.doubts)))
         table.add_row(escape(source.source), "all", *total, style="bold", end_section=True)
     return table
 

@@ -91,7 +91,7 @@ def draw_doubts(doubts: Sequence[Doubt], pictures: Mapping[CellKey, NDArray[np.u
 
     shown = [doubt for doubt in doubts if doubt.key in pictures]
     rows = max(-(-len(shown) // _COLUMNS), 1)
-    figure = Figure(figsize=(_COLUMNS * _TILE_INCHES, rows * _TILE_INCHES * 1.4))
+    figure = Figure(figsize=(_COLUMNS * _TILE_INCHES, rows * _TILE_INCHES * 1.5))
     FigureCanvasAgg(figure)
     figure.set_layout_engine("constrained", h_pad=0.08)  # else the first line of the text is cut
     panels = np.ravel(figure.subplots(rows, _COLUMNS))
@@ -100,7 +100,7 @@ def draw_doubts(doubts: Sequence[Doubt], pictures: Mapping[CellKey, NDArray[np.u
     for axes, doubt in zip(panels, shown, strict=False):
         axes.imshow(pictures[doubt.key])
         axes.set_title(
-            f"{doubt.key.source} {doubt.key.name}\n{doubt.annotated} ({doubt.self_confidence:.2f})\n"
+            f"{doubt.key.source}\n{doubt.key.name}\n{doubt.annotated} ({doubt.self_confidence:.2f})\n"
             f"→ {doubt.suggested} ({doubt.suggested_confidence:.2f})",
             fontsize=7,
             parse_math=False,

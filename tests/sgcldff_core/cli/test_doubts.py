@@ -92,6 +92,20 @@ def test_the_table_names_the_cells_and_the_rates(
     assert "16 cells judged, 0 not found" in said
 
 
+def test_a_share_of_a_few_cells_is_not_shown(
+    run: Run, judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((judged / "fold0" / "judged.json").read_text(encoding="utf-8"))
+    content["images"] = content["images"][2:5]  # two monocytes, and the wrong basophil
+    (judged / "fold1" / "judged.json").unlink()
+    (judged / "fold0" / "judged.json").write_text(json.dumps(content), encoding="utf-8")
+    assert run(judged, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "%" not in said
+    assert said.count("too few cells") == 3
+    assert pd.read_csv(tmp_path / "out" / "doubts.csv")["name"].tolist() == ["c03"]
+
+
 def test_cells_without_an_image_are_named(
     run: Run, judged: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
