@@ -164,7 +164,7 @@ def _show(results: Sequence[RowResult], title: str) -> None:
 
     columns = table_columns(results)
     table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     table.add_column("networks", justify="right")
     for source, name in columns:
         table.add_column(f"{FIGURES[name]}, {source}", justify="right")
