@@ -49,6 +49,11 @@ COMMANDS: dict[str, Command] = {
         "crossval", "crossval", "Train on all folds but one, judge on that one, and so on through all of them."
     ),
     "ablate": Command("ablate", "ablate", "Train the recipe without each of its parts, and table what that costs."),
+    "compare": Command(
+        "compare",
+        "compare",
+        "Train our network and others on the same images, and table how they do and what they cost.",
+    ),
     "adapt": Command("adapt", "adapt", "Fit a model to the stain of another laboratory, without any annotation."),
     "saliency": Command("saliency", "saliency", "Map where the leukocytes are likely to be, before any network looks."),
     "datasets": Command("datasets", "app", "Look into data sets, convert them, and fetch public ones."),
