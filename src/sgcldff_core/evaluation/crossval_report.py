@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sgcldff_core.evaluation.assessment import MISSED
@@ -15,6 +17,7 @@ from sgcldff_core.evaluation.reliability import plot_reliability, reliability
 from sgcldff_core.evaluation.sheets import Tile, draw_sheet, make_tile
 from sgcldff_core.evaluation.worst import Case, confidently_wrong, worst_outlined
 from sgcldff_core.files import written_atomically
+from sgcldff_core.model import load_model
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.crossval import CrossValidation, Plan
@@ -38,6 +41,7 @@ TITLES: Mapping[str, str] = {
 """The figures of `summarise` in the order of a table; the baseline comes first."""
 
 _OUTLINED, _WRONG = 6, 12
+_PANEL = 10  # cells of known class that a source needs for panels of its own
 
 
 def write_report(
@@ -69,7 +73,7 @@ def write_report(
         The figures that were written.
     """
     found = scopes(result)
-    named = [scope for scope in found if scope.confusion]
+    named = _drawn_by_class(found)
     pictures = []
     if named:
         plot_confusion(named, plan.folder / "confusion.png")
@@ -82,14 +86,13 @@ def write_report(
     rows = _worst(plan, result)
     shown = [case for cases in rows.values() for case in cases]
     if shown:
-        drawn = 0
+        say = report or (lambda _share: None)
+        load = cache(lambda seed, fold: load_model(str(plan.folder_of(seed, fold))))
+        drawn = count(1)
 
         def tile_of(case: Case) -> Tile:
-            nonlocal drawn
-            tile = make_tile(case, plan)
-            drawn += 1
-            if report is not None:
-                report(drawn / len(shown))
+            tile = make_tile(case, plan, load(case.seed, case.fold))
+            say(next(drawn) / len(shown))
             return tile
 
         draw_sheet(rows, tile_of, plan.folder / "worst.png")
@@ -143,7 +146,8 @@ def crossval_markdown(
         "",
         "## Figures",
         "",
-        "Pooled over the images of all folds, with the 95 % interval from 1000 bootstrap draws of images.",
+        "Pooled over the images of all folds, with the 95 % interval from 1000 bootstrap draws of images. "
+        "Where no image went wrong the interval has no width, and few images say little all the same.",
         "",
         *_table(found, lambda s, name: _interval(s.figures.get(name), _digits(name))),
         "",
@@ -154,14 +158,18 @@ def crossval_markdown(
     if plan.seeds > 1:
         lines += ["", f"Mean over {seeds} ± their standard deviation, each pooled over folds.", ""]
         lines += _table(found, lambda s, n: _spread(asdict(s.seeds[n]), _digits(n)) if n in s.seeds else "")
-    for scope in found:
-        if scope.confusion:
-            lines += ["", f"## Classes: {scope.name}", "", *_classes(scope), "", *_confusion(scope, plan.seeds)]
+    for scope in _drawn_by_class(found):
+        lines += ["", f"## Classes: {scope.name}", "", *_classes(scope), "", *_confusion(scope, plan.seeds)]
     for stem in pictures:
         lines += ["", f"![{stem}]({stem}.png)"]
     if failures:
         lines += ["", "## Not used", "", *(f"- {failure}" for failure in failures)]
     return "\n".join(lines) + "\n"
+
+
+def _drawn_by_class(found: Sequence[Scope]) -> list[Scope]:
+    """Leave out sources with a handful of cells: they are in the panel of all together."""
+    return [s for s in found if s.confusion and (s is found[-1] or sum(s.cells.values()) >= _PANEL)]
 
 
 def _worst(plan: Plan, result: CrossValidation) -> dict[str, list[Case]]:

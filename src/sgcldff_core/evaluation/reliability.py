@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reliability", "plot_reliability", "reliability"]
 
-_TRUE, _GAP, _INK = "#0072b2", "#d55e00", "#333333"  # Okabe and Ito, 2008
+_RIGHT, _TOO_SURE, _TOO_SHY, _INK = "#0072b2", "#d55e00", "#56b4e9", "#333333"  # Okabe and Ito, 2008
+_FEW = 5  # cells: the share of so few that is right is mostly chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,50 +82,54 @@ def plot_reliability(panels: Mapping[str, Reliability], target: Path | str) -> N
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
-    figure = Figure(figsize=(3.1 * len(panels) + 0.5, 4.3), layout="constrained")
+    figure = Figure(figsize=(2.7 * len(panels) + 0.6, 4.4), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(
-        2, len(panels), sharex=True, sharey="row", squeeze=False, gridspec_kw={"height_ratios": [3.2, 1]}
+        2, len(panels), sharex=True, sharey="row", squeeze=False, gridspec_kw={"height_ratios": [3, 1]}
     )
     for column, (title, bins) in enumerate(panels.items()):
         _draw_bins(grid[0, column], bins)
         _draw_counts(grid[1, column], bins)
+        total = bins.counts.sum()
         grid[0, column].set_title(title, loc="left", fontsize=10, fontweight="bold")
+        grid[0, column].set_title(f"ECE {bins.error:.3f}" if total else "no cells", loc="right", fontsize=9)
+    most = max((int(bins.counts.max()) for bins in panels.values()), default=0)
+    grid[1, 0].set_ylim(0, 1.3 * max(most, 1))
     grid[0, 0].set_ylabel("share that is right")
     grid[1, 0].set_ylabel("cells")
-    figure.supxlabel("confidence in the class found", fontsize=10)
-    grid[0, 0].legend(loc="upper left", fontsize=8, frameon=False, handlelength=1.2)
+    figure.supxlabel(f"confidence in the class found (pale bars: fewer than {_FEW} cells)", fontsize=9)
+    keys = [
+        Line2D([], [], color=_INK, linewidth=1, linestyle=(0, (4, 3)), label="perfect"),
+        Patch(color=_RIGHT, label="right"),
+        Patch(color=_TOO_SURE, label="too sure"),
+        Patch(color=_TOO_SHY, label="not sure enough"),
+    ]
+    grid[0, 0].legend(handles=keys, loc="upper left", fontsize=8, frameon=False, handlelength=1.4)
     with written_atomically(Path(target)) as draft:
         figure.savefig(draft, dpi=200)
 
 
 def _draw_bins(axes: Axes, bins: Reliability) -> None:
     width = 1 / len(bins.counts)
-    left = np.arange(len(bins.counts)) * width
-    full = bins.counts > 0
-    axes.plot([0, 1], [0, 1], color=_INK, linewidth=1, linestyle=(0, (4, 3)), label="perfect")
-    axes.bar(
-        left[full], bins.accuracy[full], width, align="edge", color=_TRUE, edgecolor="white", label="right", zorder=2
-    )
-    low = np.minimum(bins.accuracy, bins.confidence)[full]
-    gap = np.abs(bins.accuracy - bins.confidence)[full]
-    axes.bar(
-        left[full], gap, width, low, align="edge", color=_GAP, alpha=0.45, edgecolor=_GAP, label="off by", zorder=3
-    )
-    axes.set(xlim=(0, 1), ylim=(0, 1.001), aspect="equal")
-    axes.set_axisbelow(True)
+    for number in np.flatnonzero(bins.counts):
+        right, sure = bins.accuracy[number], bins.confidence[number]
+        pale = 0.3 if bins.counts[number] < _FEW else 1.0
+        place = ((number + 0.5) * width, 0.92 * width)
+        axes.bar(place[0], min(right, sure), place[1], color=_RIGHT, alpha=pale, zorder=2)
+        colour = _TOO_SURE if sure > right else _TOO_SHY
+        axes.bar(place[0], abs(right - sure), place[1], min(right, sure), color=colour, alpha=pale, zorder=2)
+    axes.plot([0, 1], [0, 1], color=_INK, linewidth=1, linestyle=(0, (4, 3)), zorder=3)
+    axes.set(xlim=(0, 1), ylim=(0, 1.005))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    text = f"ECE {bins.error:.3f}\n{bins.counts.sum()} cells" if bins.counts.sum() else "no cells"
-    axes.text(0.97, 0.05, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9, zorder=4).set_bbox(
-        {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2}
-    )
 
 
 def _draw_counts(axes: Axes, bins: Reliability) -> None:
     width = 1 / len(bins.counts)
-    axes.bar(np.arange(len(bins.counts)) * width, bins.counts, width, align="edge", color="#999999", edgecolor="white")
+    axes.bar((np.arange(len(bins.counts)) + 0.5) * width, bins.counts, 0.92 * width, color="#8c8c8c")
     axes.set_yscale("symlog", linthresh=1)
-    axes.set_ylim(0, None)
+    axes.yaxis.set_major_formatter("{x:.0f}")
     axes.spines[["top", "right"]].set_visible(False)

@@ -14,13 +14,13 @@ from skimage.measure import find_contours
 
 from sgcldff_core.files import written_atomically
 from sgcldff_core.inference import predict_image
-from sgcldff_core.model import load_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from sgcldff_core.evaluation.crossval import Plan
     from sgcldff_core.evaluation.worst import Case
+    from sgcldff_core.model import Model
 
 __all__ = ["Tile", "draw_sheet", "make_tile"]
 
@@ -52,7 +52,7 @@ class Tile:
     caption: str
 
 
-def make_tile(case: Case, plan: Plan) -> Tile:
+def make_tile(case: Case, plan: Plan, model: Model) -> Tile:
     """Predict one image again with the network that judged it, and cut out what matters.
 
     Parameters
@@ -61,6 +61,8 @@ def make_tile(case: Case, plan: Plan) -> Tile:
         What to show.
     plan : Plan
         Whose trial it is from.
+    model : Model
+        Of that trial.
 
     Returns
     -------
@@ -69,7 +71,6 @@ def make_tile(case: Case, plan: Plan) -> Tile:
     """
     judged = case.image
     sample = next(s for s in plan.samples if (s.source, s.name) == (judged.source, judged.name))
-    model = load_model(str(plan.folder_of(case.seed, case.fold)))
     image = sample.read_image()
     found = predict_image(image, model, diameter=plan.diameter, flips=plan.flips).labels
     annotated = sample.read_labels()
@@ -120,7 +121,12 @@ def draw_sheet(
             axes.set_axis_off()
         for axes, case in zip(axes_row, cases, strict=False):
             _draw(axes, tile_of(case))
-        axes_row[0].set_title(title or " ", loc="left", fontsize=10, fontweight="bold")
+        if title:
+            # It may run over the tiles beside it, which a title of the axes would push away; the blank
+            # one keeps the room for it.
+            axes_row[0].set_title(" ", fontsize=10)
+            place = axes_row[0].transAxes
+            axes_row[0].text(0, 1.04, title, transform=place, fontsize=10, fontweight="bold").set_in_layout(False)
     rim = [Stroke(linewidth=3.4, foreground=_RIM), Normal()]
     keys = [
         Line2D([], [], color=colour, linewidth=2, label=label, path_effects=rim)
@@ -157,13 +163,13 @@ def _caption(case: Case) -> str:
     image = case.image
     numbers = [] if image.iou is None else [f"IoU {image.iou:.3f}"]
     if image.cells is not None and image.cells != image.cells_found:
-        numbers.append(f"{image.cells} cells, {image.cells_found} found")
+        numbers.append(f"cells: {image.cells} annotated, {image.cells_found} found")
     chosen = range(len(image.classes)) if case.cell is None else [case.cell]
     names = []
     for cell in (image.classes[i] for i in chosen):
         sure = f" ({cell.confidence:.2f})" if cell.probabilities else ""
         names.append(f"{cell.true} → {cell.found}{sure}" if cell.true != cell.found else f"{cell.true}{sure}")
-    return "\n".join(line for line in (image.name, ", ".join(numbers), *names[:2]) if line)
+    return "\n".join([image.name, *numbers, *names[:2]])
 
 
 def _window(meant: NDArray[np.bool_]) -> tuple[int, int, int]:

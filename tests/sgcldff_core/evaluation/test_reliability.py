@@ -43,7 +43,7 @@ def test_missed_cells_say_nothing_of_confidence() -> None:
 
 def test_the_diagram_shows_bars_for_full_bins_even_where_a_panel_has_none(tmp_path: Path) -> None:
     target = tmp_path / "reliability.png"
-    plot_reliability({"all": reliability(_cells([0.55, 0.95, 0.95], [False, True, True]))}, target)
+    plot_reliability({"all": reliability(_cells([0.55] * 5 + [0.95] * 5, [False, True, True, True, True] * 2))}, target)
     drawn = np.asarray(Image.open(target).convert("RGB")).reshape(-1, 3)
     plot_reliability({"all": reliability([])}, target)
     empty = np.asarray(Image.open(target).convert("RGB")).reshape(-1, 3)

@@ -36,7 +36,8 @@ def _case() -> Case:
 def test_the_caption_says_what_a_reader_asks() -> None:
     assert sheets._caption(_case()).splitlines() == [
         "field_7",
-        "IoU 0.400, 1 cells, 2 found",
+        "IoU 0.400",
+        "cells: 1 annotated, 2 found",
         "monocyte → lymphocyte (0.93)",
     ]
 
