@@ -47,9 +47,11 @@ def compare(
 
     All have the same folds, augmentation and budget. The others: U-Net with ResNet-34 and with
     EfficientNet-Lite0, DeepLabV3+ with MobileNetV2, Swin-T with FPN (from the package
-    segmentation-models-pytorch), a pipeline of thresholds and watershed, and our small network. DIR gets METHOD/foldK with model and figures, costs.json, compare.json and
-    compare.md. The same command goes on where it was stopped. Several processes may share one DIR:
-    give each of them other --methods.
+    segmentation-models-pytorch), a pipeline of thresholds and watershed, and our small network.
+
+    DIR gets METHOD/foldK with model and figures, costs.json, compare.json and compare.md. The same
+    command goes on where it was stopped. Several processes may share one DIR: give each of them
+    other --methods.
 
     Exit code 0: all well; 1: some methods or images failed, and are named.
     """

@@ -1,10 +1,10 @@
 """The classical pipeline: Otsu on stain, watershed on distance, a random forest on what cells measure.
 
-Nuclei first, because they are what stands out in every stain: the darkest of three classes of
-saturation against green (multi-level Otsu). A cell is then what a second Otsu, on stain contrast,
-tells from the background within reach of a nucleus; beyond that reach red cells pass the threshold
-too. Touching cells are parted by a watershed on the distance transform. Only two things are learned:
-the reach, and the forest that names cells.
+Nuclei first, since they stand out in every stain: the highest of three classes of saturation
+against green (multi-level Otsu). A cell is what a second Otsu, on stain contrast, tells from the
+background within reach of a nucleus; beyond it red cells pass the threshold too. Touching cells are
+parted by a watershed on the distance transform. Only the reach is learned, and the forest that
+names cells.
 
 References
 ----------
@@ -225,23 +225,20 @@ def _typical_diameter(labels: NDArray[np.int32]) -> float:
 
 
 def _readable(samples: Sequence[Sample]) -> tuple[list[Sample], tuple[str, ...]]:
-    kept, failures = [], []
+    failures = {}
     for sample in samples:
         try:
-            sample.read_image()
-            sample.read_labels()
+            sample.read_image(), sample.read_labels()
         except DataError as error:
-            failures.append(str(error))
-        else:
-            kept.append(sample)
-    return kept, tuple(failures)
+            failures[id(sample)] = str(error)
+    return [s for s in samples if id(s) not in failures], tuple(failures.values())
 
 
 def _otsu_classes(channel: NDArray[np.float32]) -> NDArray[np.intp] | None:
     """Return the class of each pixel, 0 to 2, or None where the image is too plain to have three."""
     smooth = gaussian(channel, _SMOOTHING)
     try:
-        return np.digitize(smooth, threshold_multiotsu(smooth, 3))
+        return np.asarray(np.digitize(smooth, threshold_multiotsu(smooth, 3)), np.intp)
     except ValueError:
         return None
 
@@ -261,7 +258,7 @@ def _parted(cell: NDArray[np.bool_], apart: int) -> NDArray[np.int32]:
     markers = np.zeros(cell.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     labels, _, _ = relabel_sequential(watershed(-depth, markers, mask=cell))
-    return labels.astype(np.int32)
+    return np.asarray(labels, np.int32)
 
 
 def _best_reach(samples: Sequence[Sample]) -> float:

@@ -65,7 +65,7 @@ METHODS: Mapping[str, Method] = {
     "unet-efficientnet-lite0": Method("U-Net, EfficientNet-Lite0", f"From the same ImageNet weights as ours. {_SAME}."),
     "swin-tiny": Method(
         "Swin-T, FPN",
-        f"From random weights, at a quarter of the learning rate, which attention from scratch needs. {_SAME}.",
+        f"From random weights, at a quarter of the learning rate, lower as is usual for attention. {_SAME}.",
     ),
     CLASSICAL: Method(
         "Otsu, watershed, random forest", "No network: scikit-image and scikit-learn, fitted on the same images."
