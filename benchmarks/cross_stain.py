@@ -67,7 +67,7 @@ def measure(
 ) -> tuple[dict[str, Figures], str]:
     """Return the figures of every way in one direction, and the name of the one that was chosen."""
     folder = options.out / f"{source}_to_{target}"
-    config = read_training_config(RECIPE)
+    config = read_training_config(options.recipe)
     config = replace(config, epochs=options.epochs, views=options.views, synthetic_images=options.synthetic)
     learned, held = split_samples(data[source], 0.2, 0)
     unlabelled, judged = draw(data[target], options.images)
@@ -80,16 +80,32 @@ def measure(
 
     run_trial([*learned, *data["bccd"]], [], config, folder / "model", report=_say(f"{source} to {target}"))
     model = load_model(folder / "model")
-    reference = [s.read_image() for s in draw(learned, options.images)[0]]
-    stains = {source: stain_statistics(reference), "bccd": stain_statistics(_some(data["bccd"], options.images))}
-    adaptation = adapt(model, [s.read_image() for s in unlabelled], stains, reference)
-    ways = {c.name: _judged(folder / "ways", c.name, c.model, held, judged) for c in adaptation.candidates}
+    own, boxed = (_some(samples, options.images) for samples in (learned, data["bccd"]))
+    stains = {source: stain_statistics(own), "bccd": stain_statistics(boxed)}
+    half = options.images // 2
+    say = _say(f"{source} to {target}")
+    adaptation = adapt(
+        model,
+        [s.read_image() for s in unlabelled],
+        stains,
+        [*own[:half], *boxed[: options.images - half]],
+        report=lambda what: say(what, 0.0),
+    )
+    ways = {
+        _row(c.name, source): _judged(folder / "ways", c.name, c.model, held, judged) for c in adaptation.candidates
+    }
     if not (folder / "adapted" / "model.json").exists():
         keep(adaptation, model, folder / "adapted", [s.name for s in unlabelled])
-    _print_scores(adaptation, ways)
+    _print_scores(adaptation, ways, source)
+    chosen = _row(adaptation.chosen.name, source)
     with written_atomically(kept) as draft:
-        draft.write_text(json.dumps({"chosen": adaptation.chosen.name, "ways": ways}, indent=1), encoding="utf-8")
-    return ways, adaptation.chosen.name
+        draft.write_text(json.dumps({"chosen": chosen, "ways": ways}, indent=1), encoding="utf-8")
+    return ways, chosen
+
+
+def _row(name: str, source: str) -> str:
+    """Name a way alike in both directions."""
+    return name.split(" from ")[0].replace(source, "the source")
 
 
 def _some(samples: Sequence[Sample], number: int) -> list[np.ndarray]:
@@ -116,14 +132,14 @@ def _say(direction: str):
     return report
 
 
-def _print_scores(adaptation: Adaptation, ways: dict[str, Figures]) -> None:
+def _print_scores(adaptation: Adaptation, ways: dict[str, Figures], source: str) -> None:
     for c in adaptation.candidates:
         signs = (
             f"found {c.score.found:.2f} firm {c.score.firm:.3f} sure {c.score.sure:.3f} salient {c.score.salient:.3f}"
         )
-        iou = np.mean(list(ways[c.name]["target"].values()))
-        drift = "" if c.drift is None else f", drift {c.drift:.3f} {c.rejected}"
-        print(f"  {c.name}: score {c.score.total:.3f} ({signs}){drift}; IoU {iou:.3f}", flush=True)  # noqa: T201
+        iou = np.mean(list(ways[_row(c.name, source)]["target"].values()))
+        cost = "" if c.cost is None else f", cost on source {c.cost:.3f} {c.rejected}"
+        print(f"  {c.name}: score {c.score.total:.3f} ({signs}){cost}; IoU {iou:.3f}", flush=True)  # noqa: T201
 
 
 def table(results: dict[str, tuple[dict[str, Figures], str]]) -> str:
@@ -151,6 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--recipe", type=Path, default=RECIPE, help="settings of training, as TOML")
     parser.add_argument("--images", type=int, default=20, help="unlabelled images of the target, and of the source")
     parser.add_argument("--judged", type=int, default=0, help="images of the target to judge on; 0 for all others")
     parser.add_argument("--epochs", type=int, default=20)

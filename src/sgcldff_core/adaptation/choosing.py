@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sgcldff_core.adaptation.scoring import Look, UnsupervisedScore, look_at_all, score
+from sgcldff_core.adaptation.scoring import UnsupervisedScore, look_at_all, score
+from sgcldff_core.adaptation.self_training import SelfTraining, between, self_train
 from sgcldff_core.adaptation.stains import StainStatistics, macenko, reinhard, stain_statistics
 from sgcldff_core.adaptation.statistics import (
     activation_moments,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sgcldff_core.model import Model
     from sgcldff_core.model.stain import StainTransform
 
-__all__ = ["FEWEST_IMAGES", "FROZEN", "MOST_IMAGES", "Adaptation", "Candidate", "adapt", "known_stains"]
+__all__ = ["FEWEST_IMAGES", "FROZEN", "MOST_IMAGES", "Adaptation", "Candidate", "adapt", "choose", "known_stains"]
 
 FEWEST_IMAGES = 3
 """Fewer images do not tell a laboratory from one odd slide."""
@@ -35,11 +36,15 @@ FROZEN = "frozen"
 """Name of the candidate that is the model as it came."""
 
 _MARGIN = 0.004  # of the score, by which a candidate has to be better than the model as it came
-_LARGEST_DRIFT = 0.01  # of the source's outlines, as an IoU, that statistics may cost
-_WEIGHTS = (1.0, 0.5, 0.25)  # of the target's statistics, tried from the largest on
+_LARGEST_COST = 0.01  # of the score, on images of the source
+_WEIGHTS = (1.0, 0.5, 0.25)  # of the target's statistics, and of a student: from the largest on
+_LEARNING = SelfTraining()
+_ROUNDS = 2  # of self-training: the first student outlines what its teacher did not find
 
-_Change = Callable[[StainStatistics, StainStatistics], "StainTransform"]
-Say = Callable[[str, float], None]
+_WAYS: dict[str, Callable[[StainStatistics, StainStatistics], StainTransform]] = {
+    "macenko": macenko,
+    "reinhard": reinhard,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,14 +54,14 @@ class Candidate:
     Attributes
     ----------
     name : str
-        Such as ``"frozen"``, ``"reinhard to zheng1"``, ``"statistics 0.5"``.
+        Such as ``"frozen"``, ``"reinhard to zheng1"``, ``"statistics 0.5"``, ``"self-training"``.
     model : Model
         The model so fitted.
     score : UnsupervisedScore
         On the images of the laboratory.
-    drift : float or None
-        How much its outlines differ from the source model's on images of the source, as one minus
-        an IoU; None where it was not measured.
+    cost : float or None
+        By how much its score on images of the source is below that of the model as it came; None
+        where there are no such images.
     rejected : str
         Why it may not be chosen; empty where it may.
     """
@@ -64,7 +69,7 @@ class Candidate:
     name: str
     model: Model
     score: UnsupervisedScore
-    drift: float | None = None
+    cost: float | None = None
     rejected: str = ""
 
 
@@ -106,9 +111,16 @@ def adapt(
     images: Sequence[NDArray[np.uint8]],
     stains: Mapping[str, StainStatistics],
     reference: Sequence[NDArray[np.uint8]] = (),
-    report: Say | None = None,
+    *,
+    learning: SelfTraining | None = _LEARNING,
+    report: Callable[[str], None] | None = None,
 ) -> Adaptation:
     """Try all ways to fit a model to a laboratory, and choose the one that seems best on its images.
+
+    Changes of colour come first, each to every stain that the model knows; they leave images of
+    these stains alone. Then the network itself is changed: its batch statistics, and its weights by
+    self-training from the best of all that. Both may cost something on the source, so they are
+    tried only where images of the source can tell how much.
 
     Parameters
     ----------
@@ -119,10 +131,11 @@ def adapt(
     stains : mapping of str to StainStatistics
         Stains that the model knows, by name; see `known_stains`.
     reference : sequence of ndarray, optional
-        Images of the kind that the model was trained on, likewise without annotation. Without them
-        batch statistics are left alone: nothing would say what moving them costs on the source.
+        Images of the kind that the model was trained on, likewise without annotation.
+    learning : SelfTraining, optional
+        How to train on what the model is sure of, which takes minutes; None for not at all.
     report : callable, optional
-        Called with what is being tried, and the share of all that is done.
+        Called with what is being tried.
 
     Raises
     ------
@@ -133,68 +146,101 @@ def adapt(
         raise ConfigError(f"{len(images)} images are too few to tell a stain; give {FEWEST_IMAGES} to {MOST_IMAGES}")
     if model.stain is not None:
         raise ConfigError(f"model {model.name} was adapted already; adapt the model that it came from")
-    say = report or (lambda _what, _share: None)
-    plans = len(_stain_ways(stains)) + 1 + (len(_WEIGHTS) if reference else 0)
-    say(FROZEN, 0.0)
-    looks = look_at_all(images, model)
-    candidates = [Candidate(FROZEN, model, score(looks), drift=0.0)]
+    trial = _Trial(model, images, reference, report or (lambda _what: None))
     if stains:
-        found = stain_statistics(images, model.config.prior)
-        for name, change, wanted in _stain_ways(stains):
-            say(name, len(candidates) / plans)
-            changed = replace(model, stain=change(found, wanted), sha256="")
-            candidates.append(Candidate(name, changed, score(look_at_all(images, changed))))
+        trial.change_colours(stains)
     if reference and normalisation_layers(model.network):
-        candidates += _with_moved_statistics(model, images, looks, reference, say, len(candidates) / plans)
-    return _choose(candidates)
+        trial.move_statistics()
+    if reference and learning is not None:
+        trial.train_on_sure_cells(learning)
+    return choose(trial.candidates)
 
 
-def _stain_ways(stains: Mapping[str, StainStatistics]) -> list[tuple[str, _Change, StainStatistics]]:
-    ways: dict[str, _Change] = {"macenko": macenko, "reinhard": reinhard}
-    return [(f"{way} to {name}", change, wanted) for name, wanted in stains.items() for way, change in ways.items()]
+def choose(candidates: Sequence[Candidate]) -> Adaptation:
+    """Take the best candidate that may be taken, or the first where none is clearly better.
 
-
-def _with_moved_statistics(
-    model: Model,
-    images: Sequence[NDArray[np.uint8]],
-    looks: Sequence[Look],
-    reference: Sequence[NDArray[np.uint8]],
-    say: Say,
-    done: float,
-) -> list[Candidate]:
-    """Move statistics as far as the source allows: less far where outlines on its images change."""
-    fill = model.network.mean
-    before = look_at_all(reference, model)
-    moments = activation_moments(model.network, cell_windows([look.view for look in before], fill))
-    target = cell_windows([look.view for look in looks], fill)
-    tried = []
-    for number, weight in enumerate(_WEIGHTS):
-        name = f"statistics {weight:g}"
-        say(name, done + number * (1 - done) / len(_WEIGHTS))
-        network = with_statistics(model.network, target, weight, moments)
-        changed = replace(model, network=network, sha256="")
-        drift = _drift(before, look_at_all(reference, changed))
-        rejected = f"changes outlines on the source by {100 * drift:.1f} points" if drift > _LARGEST_DRIFT else ""
-        tried.append(Candidate(name, changed, score(look_at_all(images, changed)), drift, rejected))
-        if not rejected:
-            break  # a smaller step would do less on the target and need not be asked
-    return tried
-
-
-def _drift(before: Sequence[Look], after: Sequence[Look]) -> float:
-    shares = []
-    for one, other in zip(before, after, strict=True):
-        union = np.count_nonzero(one.cells | other.cells)
-        shares.append(np.count_nonzero(one.cells & other.cells) / union if union else 1.0)
-    return 1 - float(np.mean(shares))
-
-
-def _choose(candidates: Sequence[Candidate]) -> Adaptation:
-    frozen = candidates[0]
-    allowed = [candidate for candidate in candidates if not candidate.rejected]
-    best = max(allowed, key=lambda candidate: candidate.score.total)
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        The model as it came first.
+    """
+    frozen, best = candidates[0], _best(candidates)
     gain = best.score.total - frozen.score.total
     if best is frozen or gain < _MARGIN:
         reason = f"nothing is better than the model as it came by {_MARGIN:g} of the score or more"
         return Adaptation(tuple(candidates), frozen, reason)
     return Adaptation(tuple(candidates), best, f"its score is {gain:.3f} above that of the model as it came")
+
+
+def _best(candidates: Sequence[Candidate]) -> Candidate:
+    return max((c for c in candidates if not c.rejected), key=lambda candidate: candidate.score.total)
+
+
+class _Trial:
+    """All that was tried with one laboratory; each method tries one kind of change."""
+
+    def __init__(
+        self,
+        model: Model,
+        images: Sequence[NDArray[np.uint8]],
+        reference: Sequence[NDArray[np.uint8]],
+        say: Callable[[str], None],
+    ) -> None:
+        self.model, self.images, self.reference, self.say = model, images, reference, say
+        say(FROZEN)
+        self.looks = {FROZEN: look_at_all(images, model)}
+        self.before = look_at_all(reference, model) if reference else []
+        self.candidates = [Candidate(FROZEN, model, score(self.looks[FROZEN]), 0.0 if reference else None)]
+
+    def change_colours(self, stains: Mapping[str, StainStatistics]) -> None:
+        found = stain_statistics(self.images, self.model.config.prior)
+        own = tuple(tuple(row) for wanted in stains.values() for row in wanted.palettes.tolist())
+        for name, wanted in stains.items():
+            for way, change in _WAYS.items():
+                transform = replace(change(found, wanted), own=own)
+                self._try(f"{way} to {name}", replace(self.model, stain=transform, sha256=""))
+
+    def move_statistics(self) -> None:
+        fill = self.model.network.mean
+        moments = activation_moments(self.model.network, cell_windows([look.view for look in self.before], fill))
+        target = cell_windows([look.view for look in self.looks[FROZEN]], fill)
+        for weight in _WEIGHTS:
+            network = with_statistics(self.model.network, target, weight, moments)
+            if self._try(f"statistics {weight:g}", replace(self.model, network=network, sha256="")):
+                break  # a smaller step would do less on the target and need not be asked
+
+    def train_on_sure_cells(self, learning: SelfTraining) -> None:
+        teacher = _best(self.candidates)
+        known = list(zip(self.reference, self.before, strict=True))
+        student, looks = teacher.model, self.looks[teacher.name]
+        for number in range(_ROUNDS):
+            self.say(f"self-training {number + 1} of {_ROUNDS}")
+            try:
+                student = self_train(student, list(zip(self.images, looks, strict=True)), known, learning)
+            except ConfigError:
+                return  # nothing is sure: there is nothing to learn from
+            looks = look_at_all(self.images, student) if number + 1 < _ROUNDS else []
+        for weight in _WEIGHTS:
+            network = between(self.model.network, student.network, weight)
+            name = f"self-training {weight:g} from {teacher.name}"
+            if self._try(name, replace(student, network=network, sha256="")):
+                break
+
+    def _try(self, name: str, changed: Model) -> bool:
+        """Score a candidate on the laboratory and on the source; tell whether it may be chosen."""
+        self.say(name)
+        self.looks[name] = look_at_all(self.images, changed)
+        cost = self._cost(changed)
+        rejected = ""
+        if cost is not None and cost > _LARGEST_COST:
+            rejected = f"scores {cost:.3f} less on the source"
+        self.candidates.append(Candidate(name, changed, score(self.looks[name]), cost, rejected))
+        return not rejected
+
+    def _cost(self, changed: Model) -> float | None:
+        if not self.reference:
+            return None
+        same_weights = changed.network is self.model.network
+        if same_weights and changed.stain and not any(map(changed.stain.concerns, self.reference)):
+            return 0.0  # what is looked at in the same way is seen in the same way
+        return score(self.before).total - score(look_at_all(self.reference, changed)).total

@@ -65,6 +65,7 @@ def keep(adaptation: Adaptation, source: Model, folder: Path, images: Sequence[s
         "chosen": adaptation.chosen.name,
         "reason": adaptation.reason,
         "scores": {c.name: asdict(c.score) | {"total": c.score.total} for c in adaptation.candidates},
+        "costs_on_source": {c.name: c.cost for c in adaptation.candidates if c.cost is not None},
         "rejected": {c.name: c.rejected for c in adaptation.candidates if c.rejected},
     }
     chosen = adaptation.chosen.model

@@ -35,8 +35,6 @@ class Look:
     ----------
     view : FieldView
         At the canonical scale, mean of the image and its mirror image.
-    cells : ndarray
-        (H, W) bool, leukocytes at the image's own size.
     direct, mirrored : ndarray
         (h, w) bool, leukocytes without and with a mirror.
     salient : ndarray
@@ -44,7 +42,6 @@ class Look:
     """
 
     view: FieldView
-    cells: NDArray[np.bool_]
     direct: NDArray[np.bool_]
     mirrored: NDArray[np.bool_]
     salient: NDArray[np.bool_]
@@ -85,8 +82,7 @@ def look_at_all(images: Sequence[NDArray[np.uint8]], model: Model) -> list[Look]
         direct = find_scale(shown, model, tile=DEFAULT_TILE)
         view, mirrored = look_again(direct, model, _ONE_MIRROR, tile=DEFAULT_TILE)
         salient = resize_map(compute_prior(image, model.config.prior), view.prior.shape) > _SALIENT
-        cells = resize_map((view.labels > 0).astype(np.float32), image.shape[:2]) > 0.5
-        looks.append(Look(view, cells, direct.foreground, mirrored, salient))
+        looks.append(Look(view, direct.foreground, mirrored, salient))
     return looks
 
 
@@ -96,7 +92,7 @@ def score(looks: Sequence[Look]) -> UnsupervisedScore:
         found=float(np.mean([bool(look.view.labels.any()) for look in looks])),
         firm=float(np.mean([_iou(look.direct, look.mirrored) for look in looks])),
         sure=float(np.mean([_sureness(look.view) for look in looks])),
-        salient=float(np.mean([_iou(look.view.labels > 0, look.salient) for look in looks])),
+        salient=float(np.mean([_iou(look.view.foreground, look.salient) for look in looks])),
     )
 
 

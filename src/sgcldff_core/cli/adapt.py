@@ -31,13 +31,17 @@ def adapt(
         list[str] | None,
         typer.Option("--reference", metavar="IMAGES", help="Images of the kind that MODEL was trained on; repeatable."),
     ] = None,
+    steps: Annotated[
+        int, typer.Option("--steps", metavar="N", help="Of self-training, which takes minutes; 0 for none.")
+    ] = 200,
     device: Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
     """Fit a model to the stain of another laboratory, without any annotation.
 
-    Tries changes of colour (Macenko, Reinhard) and re-estimated batch statistics, and keeps what does
-    best on the images by signs that need no annotation; the model as it is where nothing is better.
-    MODEL stays as it is. What MODEL was trained on is told by its own description, or by --reference.
+    Tries changes of colour (Macenko, Reinhard), re-estimated batch statistics, and training on cells
+    of which the model is sure, and keeps what does best on the images by signs that need no
+    annotation; the model as it is where nothing is better. MODEL stays as it is. What it was trained
+    on is told by its own description, or by --reference, without which only colours are changed.
 
     Exit code 0: all well; 1: some images could not be used, and are named.
     """
@@ -46,31 +50,42 @@ def adapt(
     paths = expand_inputs(patterns)
     reference_paths = expand_inputs(reference) if reference else []
     # torch takes seconds to load: not before the inputs are known to be there.
+    from sgcldff_core.adaptation import SelfTraining, keep, known_stains, place_for, stain_statistics
     from sgcldff_core.adaptation import adapt as run
-    from sgcldff_core.adaptation import keep, known_stains, place_for, stain_statistics
     from sgcldff_core.inference.device import choose_device
     from sgcldff_core.model import load_model
 
+    if steps < 0:
+        raise ConfigError(f"--steps must not be negative, got {steps}")
     folder = place_for(out)
     loaded = load_model(model, device=choose_device(device))
     problems: list[str] = []
     images = _read(paths, problems)
     known = list(_read(reference_paths, problems).values())
     _refuse_too_few(len(images), problems)
-    stains = {"reference": stain_statistics(known, loaded.config.prior)} if known else known_stains(loaded)
+    stains = known_stains(loaded)
+    if known:
+        stains["reference"] = stain_statistics(known, loaded.config.prior)
     if not stains:
         stderr.print(
             f"model {loaded.name} does not say which stain it was trained on: only with --reference can more be tried",
             soft_wrap=True,
         )
     with progress_bar() as bar:
-        task = bar.add_task("adapting", total=1.0)
+        task = bar.add_task("adapting", total=None)
+
+        def say(what: str) -> None:
+            bar.update(task, description=what)
+            if bar.disable:
+                stderr.print(f"trying {what} ...", markup=False, soft_wrap=True)
+
         adaptation = run(
             loaded,
             list(images.values()),
             stains,
             known,
-            report=lambda what, share: bar.update(task, completed=share, description=what),
+            learning=SelfTraining(steps=steps) if steps else None,
+            report=say,
         )
     _show(adaptation, len(images))
     keep(adaptation, loaded, folder, list(images))
@@ -115,15 +130,15 @@ def _refuse_too_few(usable: int, problems: list[str]) -> None:
 def _show(adaptation: Adaptation, images: int) -> None:
     table = Table(title=f"signs of good outlines on {images} images without annotation", title_justify="left")
     table.add_column("", no_wrap=True)
-    for title in ("score", "found", "firm", "sure", "salient", "drift"):
+    for title in ("score", "found", "firm", "sure", "salient", "cost"):
         table.add_column(title, justify="right")
     table.add_column("", no_wrap=True)
     for candidate in adaptation.candidates:
         signs = candidate.score
-        drift = "" if candidate.drift is None else f"{candidate.drift:.3f}"
+        cost = "" if candidate.cost is None else f"{candidate.cost:.3f}"
         remark = "chosen" if candidate is adaptation.chosen else "rejected" if candidate.rejected else ""
         values = (signs.total, signs.found, signs.firm, signs.sure, signs.salient)
-        table.add_row(candidate.name, *(f"{value:.3f}" for value in values), drift, remark)
+        table.add_row(candidate.name, *(f"{value:.3f}" for value in values), cost, remark)
     stdout.print(table)
     for candidate in adaptation.candidates:
         if candidate.rejected:

@@ -170,7 +170,7 @@ def from_space(colours: NDArray[np.float32], space: str) -> NDArray[np.uint8]:
 def _rgb_of_lab(colours: NDArray[np.float32]) -> NDArray[np.float32]:
     # Clipped beforehand where no screen has the colour: scikit-image warns of negative Z.
     light = np.clip(colours[..., :1], 0, 100)
-    blue = np.minimum(colours[..., 2:], 200 * (light + 16) / 116)
+    blue = np.minimum(colours[..., 2:], 199.9 * (light + 16) / 116)  # at 200 Z is zero
     return np.asarray(lab2rgb(np.concatenate([light, colours[..., 1:2], blue], -1)), np.float32)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sgcldff_core.adaptation import Candidate, adapt, keep, known_stains, place_for, stain_statistics
-from sgcldff_core.adaptation.choosing import _choose
+from sgcldff_core.adaptation import Candidate, SelfTraining, adapt, keep, known_stains, place_for, stain_statistics
+from sgcldff_core.adaptation.choosing import choose
 from sgcldff_core.adaptation.scoring import UnsupervisedScore, look_at_all, score
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model import Model, load_model
@@ -30,13 +30,13 @@ def candidate(name: str, better_by: float, rejected: str = "") -> Candidate:
 
 
 def test_the_source_model_stays_where_nothing_is_clearly_better() -> None:
-    chosen = _choose([candidate("frozen", 0), candidate("a", 0.01), candidate("b", -0.1)])
+    chosen = choose([candidate("frozen", 0), candidate("a", 0.01), candidate("b", -0.1)])
     assert chosen.chosen.name == "frozen"
     assert "nothing is better" in chosen.reason
 
 
 def test_the_best_that_is_not_rejected_is_taken() -> None:
-    chosen = _choose([candidate("frozen", -0.2), candidate("a", 0, "costs too much"), candidate("b", -0.05)])
+    chosen = choose([candidate("frozen", -0.2), candidate("a", 0, "costs too much"), candidate("b", -0.05)])
     assert chosen.chosen.name == "b"
     assert len(chosen.candidates) == 3
 
@@ -56,17 +56,17 @@ def test_every_way_is_tried_and_the_chosen_one_is_a_model_like_others(
 ) -> None:
     told: list[str] = []
     stains = {"wright": stain_statistics(source_images)}
-    adaptation = adapt(
-        shipped, target_images[:3], stains, source_images[:3], lambda what, share: told.append(f"{what} {share:.2f}")
-    )
+    learning = SelfTraining(steps=1, synthetic=1)
+    adaptation = adapt(shipped, target_images[:3], stains, source_images[:3], learning=learning, report=told.append)
     names = [c.name for c in adaptation.candidates]
-    assert names[:3] == ["frozen", "macenko to wright", "reinhard to wright"]
-    assert names[3] == "statistics 1"
-    assert told[0] == "frozen 0.00"
-    assert len(told) == len(names)
-    assert adaptation.candidates[-1].drift is not None
-    for tried in adaptation.candidates[3:]:
-        assert bool(tried.rejected) == (tried.drift > 0.01)
+    assert names[:4] == ["frozen", "macenko to wright", "reinhard to wright", "statistics 1"]
+    assert names[-1].startswith("self-training")
+    assert set(told) >= set(names)
+    for tried in adaptation.candidates:
+        assert bool(tried.rejected) == (tried.cost > 0.01)
+    assert adaptation.candidates[2].cost == 0  # a change of colours leaves the model's own stain alone
+    before = {k: v.clone() for k, v in shipped.network.state_dict().items()}
+    assert all(v.equal(before[k]) for k, v in load_model().network.state_dict().items())
     forced = replace(adaptation, chosen=adaptation.candidates[2], reason="to see it on disk")
     folder = keep(forced, shipped, tmp_path / "there", ["a.png", "b.png", "c.png"])
     kept = load_model(str(folder))
@@ -77,6 +77,14 @@ def test_every_way_is_tried_and_the_chosen_one_is_a_model_like_others(
     assert all(split.startswith("before adaptation: ") for split in kept.metrics)
     with pytest.raises(ConfigError, match="was adapted already"):
         adapt(kept, target_images, stains)
+
+
+def test_without_images_of_the_source_the_network_stays_as_it_is(
+    shipped: Model, source_images: list[np.ndarray], target_images: list[np.ndarray]
+) -> None:
+    adaptation = adapt(shipped, target_images[:3], {"wright": stain_statistics(source_images)})
+    assert [c.name for c in adaptation.candidates] == ["frozen", "macenko to wright", "reinhard to wright"]
+    assert all(c.model.network is shipped.network and c.cost is None for c in adaptation.candidates)
 
 
 def test_too_few_images_are_refused(shipped: Model, source_images: list[np.ndarray]) -> None:

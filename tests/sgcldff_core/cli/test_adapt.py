@@ -30,7 +30,7 @@ def run(*arguments: object) -> Result:
 
 def test_a_model_is_written_and_the_scores_are_shown(images: Path, tmp_path: Path) -> None:
     (images / "broken.png").write_bytes(b"no image")
-    done = run("leukocytes", images, "--out", tmp_path / "here", "--reference", images / "[0-2].png")
+    done = run("leukocytes", images, "--out", tmp_path / "here", "--reference", images / "[0-2].png", "--steps", 0)
     (images / "broken.png").unlink()
     assert done.exit_code == 1, done.output
     assert "broken.png" in done.stderr
@@ -58,6 +58,11 @@ def test_too_few_or_missing_images_are_refused(images: Path, tmp_path: Path, fil
     assert isinstance(done.exception, ConfigError)
     assert message in str(done.exception)
     assert not (tmp_path / "here").exists()
+
+
+def test_negative_steps_are_refused(images: Path, tmp_path: Path) -> None:
+    done = run("leukocytes", images, "--out", tmp_path / "here", "--steps", -1)
+    assert "--steps must not be negative" in str(done.exception)
 
 
 def test_a_model_is_never_overwritten(images: Path) -> None:
