@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sgcldff_core.cli.console import progress_bar, say_error, stderr, stdout
@@ -127,12 +128,15 @@ def _show(results: Sequence[MethodResult], title: str) -> None:
     from sgcldff_core.evaluation.comparison_table import COST_TITLES, FIGURES, columns_of, cost_cells
 
     columns = columns_of(results)
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for heading in ("trials", *(f"{FIGURES[name]}, {source}" for source, name in columns), *COST_TITLES):
-        table.add_column(heading, justify="right")
+    figures, costs = (Table(title=name, title_justify="left", box=SIMPLE_HEAD) for name in (title, "one field costs"))
+    for table, headings in ((figures, [f"{FIGURES[n]}, {source}" for source, n in columns]), (costs, COST_TITLES)):
+        table.add_column("")
+        for heading in headings:
+            # One word a line, so that eight figures fit on a narrow screen.
+            table.add_column(heading.replace(",", "").replace(" ", "\n"), justify="right", no_wrap=True)
     for r in results:
-        figures = (r.figures.get(source, {}).get(name) for source, name in columns)
-        texts = ["" if value is None else f"{value:.3f}" for value in figures]
-        table.add_row(METHODS[r.name].title, f"{r.finished} of {r.planned}", *texts, *cost_cells(r.cost))
-    stdout.print(table)
+        name = METHODS[r.name].title + ("" if r.finished == r.planned else f" ({r.finished} of {r.planned} trials)")
+        values = (r.figures.get(source, {}).get(n) for source, n in columns)
+        figures.add_row(name, *("" if value is None else f"{value:.3f}" for value in values))
+        costs.add_row(METHODS[r.name].title, *cost_cells(r.cost))
+    stdout.print(figures, costs)
