@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sgcldff_core.cli.console import progress_bar, say_error, stderr, stdout
@@ -118,13 +119,14 @@ def _folds(wanted: str, samples: Sequence[Sample], out: Path) -> Folds:
 def _show(found: Sequence[Scope], plan: Plan, done: int) -> None:
     from sgcldff_core.evaluation.crossval_report import TITLES
 
-    title = f"mean over {plan.folds.count} folds ± standard deviation"
+    title = f"mean over {plan.folds.count} folds; their spread and intervals are in crossval.md"
     if done < len(plan.trials):
-        title = f"so far, {done} of {len(plan.trials)} trials"
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
+        title = f"mean so far, {done} of {len(plan.trials)} trials"
+    # Spare lines, so that four sources are still told apart on a terminal of 80 columns.
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
     for scope in found:
-        table.add_column(f"{scope.name} ({scope.images})", justify="right")
+        table.add_column(f"{scope.name}\n({scope.images})", justify="right")
     for name, label in TITLES.items():
         entries = [_entry(scope, name) for scope in found]
         if any(entries):
@@ -135,7 +137,5 @@ def _show(found: Sequence[Scope], plan: Plan, done: int) -> None:
 def _entry(scope: Scope, name: str) -> str:
     if name not in scope.folds:
         return ""
-    if name == "cells_named":
-        return f"{scope.figures[name].value:.0f}"
-    spread = scope.folds[name]
-    return f"{spread.mean:.3f}" + (f" ± {spread.deviation:.3f}" if spread.deviation == spread.deviation else "")
+    # What is counted is not averaged.
+    return f"{scope.figures[name].value:.0f}" if name == "cells_named" else f"{scope.folds[name].mean:.3f}"

@@ -56,7 +56,7 @@ def half(curated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 def test_one_fold_can_be_done_by_itself(half: tuple[Path, Result]) -> None:
     out, done = half
     assert done.exit_code == 0, done.output
-    assert "so far, 1 of 2 trials" in done.output
+    assert "mean so far, 1 of 2 trials" in done.output
     assert "published test split of synthetic (1 images)" in done.output
     assert {p.name for p in out.iterdir()} == {"folds.json", "settings.json", "seed0"}
     assert [p.name for p in (out / "seed0").iterdir()] == ["fold1"]
