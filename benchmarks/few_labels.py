@@ -5,8 +5,11 @@ drew, or nothing. Each row is one training, judged on the same fold as the netwo
 mask, and kept in a folder of its own: a row that is finished is read back, one that was broken off
 goes on::
 
-    python benchmarks/few_labels.py ../shared/data/zheng ../shared/data/bccd --out few --rows masks synthetic pseudo \\
-        --full crossval/fold0
+    python benchmarks/few_labels.py ../shared/data/zheng ../shared/data/bccd --out few --full crossval/fold0
+
+Rows: ``masks`` the outlined images alone; ``boxes`` and the boxes of the others, as the network's box
+loss takes them; ``synthetic`` and synthetic smears; ``outlined`` likewise, with boxes outlined by
+colour first; ``pseudo`` goes on from ``outlined``, which outlines all other images where it is sure.
 """
 
 from __future__ import annotations
@@ -16,17 +19,22 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from sgcldff_core.evaluation.assessment import ImageAssessment, summarise
 from sgcldff_core.evaluation.folds import read_folds
-from sgcldff_core.evaluation.trial import read_trial, run_trial
-from sgcldff_core.sample import Sample
+from sgcldff_core.evaluation.trial import JUDGED, read_trial, run_trial
+from sgcldff_core.model import load_model
 from sgcldff_core.training import AugmentationConfig, TrainingConfig, read_annotated
+from sgcldff_core.training.pseudo import label_weak_samples
 
-ROWS = ("masks", "boxes", "synthetic")
+if TYPE_CHECKING:
+    from sgcldff_core.sample import Sample
+
+ROWS = ("masks", "boxes", "synthetic", "outlined", "pseudo")
 SOURCES = ("zheng1", "zheng2", "bccd")
 
 
@@ -65,7 +73,10 @@ def settings(row: str, options: argparse.Namespace) -> TrainingConfig:
         validate_every=5,
         workers=0,
         seed=options.seed,
-        masked_share=0.5,
+        masked_share=0.25 if row == "pseudo" else 0.5,
+        outline_boxes=row in ("outlined", "pseudo"),
+        start=str(options.out / "outlined") if row == "pseudo" else "imagenet",
+        learning_rate=1e-3 if row == "pseudo" else 2e-3,
         synthetic_images=240 if share else 0,
         augmentation=AugmentationConfig(elsewhere=0.2, synthetic=share),
     )
@@ -104,7 +115,6 @@ def main() -> None:
     weak = [weakened(s, classes=options.classes) for s in training if s.name not in kept and s.labels is not None]
     boxed = [s for s in weak if s.boxes or s.image_class]
     full = figures(read_trial(options.full).images) if options.full else None
-    rows = {"masks": few, "boxes": few + boxed, "synthetic": few + boxed}
 
     def show(name: str, result: dict[str, float]) -> None:
         share = f"  share of full {result['mean IoU'] / full['mean IoU']:.3f}" if full else ""
@@ -114,7 +124,11 @@ def main() -> None:
     if full:
         show("full", full)
     for row in options.rows:
-        trial = run_trial(rows[row], judged, settings(row, options), options.out / row)
+        data = few if row == "masks" else few + boxed
+        if row == "pseudo" and not (options.out / row / JUDGED).is_file():
+            teacher = load_model(str(options.out / "outlined"))
+            data = few + [s for s in label_weak_samples(weak, teacher)[0] if s.labels is not None]
+        trial = run_trial(data, judged, settings(row, options), options.out / row)
         show(row, figures(trial.images))
 
 

@@ -102,8 +102,12 @@ class TrainingConfig:
     source_power : float
         Likewise for data sets of different size.
     masked_share : float
-        Least share of the real images' views that show images with masks, where only some have
-        them: a few careful outlines are not to drown among many boxes. 0: as they come.
+        Least share of the real images' views that show images with masks that a person drew, where
+        only some have them: a few careful outlines are not to drown among many boxes or
+        pseudo-labels. 0: as they come.
+    outline_boxes : bool
+        Outline what boxes show by its colours before training, see `outline_boxes`; boxes then teach
+        as outlines do, but for a rim that is left open.
     validation : float
         Share of groups held out where the data sets name no validation split; 0 to learn from
         everything, validation splits too, and keep the last weights.
@@ -144,6 +148,7 @@ class TrainingConfig:
     class_power: float = 0.5
     source_power: float = 0.5
     masked_share: float = 0.0
+    outline_boxes: bool = False
     validation: float = 0.2
     validate_every: int = 2
     temperature: float = 1.0

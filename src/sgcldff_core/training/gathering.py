@@ -11,6 +11,7 @@ from sgcldff_core.datasets import open_dataset
 from sgcldff_core.errors import ConfigError, DataError
 from sgcldff_core.smear import make_samples
 from sgcldff_core.training.prepared import PreparedSample, prepare, typical_diameters
+from sgcldff_core.training.pseudo_boxes import outline_boxes
 from sgcldff_core.training.split import split_samples, without_copies
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ def prepare_split(training: Sequence[Sample], validation: Sequence[Sample], conf
     """
     failures: list[DataError] = []
     diameters = typical_diameters(training)
+    if config.outline_boxes:
+        training, failures = outline_boxes(training)
 
     def bring(chosen: Iterable[Sample], diameters: Mapping[str, float]) -> list[PreparedSample]:
         model = config.model

@@ -129,9 +129,7 @@ class _Seen:
 def _label(sample: Sample, model: Model, settings: PseudoSettings, diameter: float | None) -> Sample:
     seen = _look(sample.read_image(), model, diameter)
     labels = np.where((seen.probability > settings.low) | (seen.owner > 0), UNSURE, 0).astype(np.int32)
-    firm = [
-        c for c in seen.named if (seen.owner == c).any() and seen.probability[seen.owner == c].mean() >= settings.firm
-    ]
+    firm = [cell for cell in seen.named if _firmness(seen, cell) >= settings.firm]
     kind_of: dict[int, str] = {}
     points = sample.points
     if sample.boxes is not None:
@@ -163,6 +161,8 @@ def _label(sample: Sample, model: Model, settings: PseudoSettings, diameter: flo
 
 
 def _look(image: NDArray[np.uint8], model: Model, diameter: float | None) -> _Seen:
+    if model.stain is not None:
+        image = model.stain.apply(image)
     if diameter is None:
         view = find_scale(image, model, tile=DEFAULT_TILE)
     else:
@@ -178,6 +178,11 @@ def _look(image: NDArray[np.uint8], model: Model, diameter: float | None) -> _Se
         nucleus=resize_map(nucleus, shape) > 0.5,
         named={i + 1: (names[int(p.argmax())], float(p.max())) for i, p in enumerate(probabilities)},
     )
+
+
+def _firmness(seen: _Seen, cell: int) -> float:
+    inside = seen.probability[seen.owner == cell]  # nothing, where the image is much smaller than the canonical scale
+    return float(inside.mean()) if inside.size else 0.0
 
 
 def _match_boxes(

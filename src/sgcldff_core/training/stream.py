@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.training.calibration import log_prior_shift
 from sgcldff_core.training.pasting import paste_cell
+from sgcldff_core.training.prepared import UNSURE
 from sgcldff_core.training.staining import colour_statistics, jitter_colours, take_on_colours
 from sgcldff_core.training.targets import collate, make_targets
 from sgcldff_core.training.views import Placement, View, draw_placement, render_view
@@ -183,7 +184,7 @@ def _chances(samples: Sequence[PreparedSample], counts: Sequence[int], config: T
     usual = float(np.median(rarity[np.array(counts) > 0])) if any(counts) else 1.0
     weight = weight * [max((rarity[c] for c in s.classes), default=usual) for s in samples]
     synthetic = np.array([s.source == SYNTHETIC for s in samples])
-    masked = ~synthetic & np.array([s.labels is not None for s in samples])
+    masked = ~synthetic & np.array([s.labels is not None and int(s.labels.min()) != UNSURE for s in samples])
     weak = ~synthetic & ~masked
     if weak.any() and weight[masked].sum() < config.masked_share * weight[~synthetic].sum():
         _share_out(weight, masked, weak, config.masked_share)
