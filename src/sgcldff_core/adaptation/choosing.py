@@ -36,7 +36,7 @@ FROZEN = "frozen"
 """Name of the candidate that is the model as it came."""
 
 _MARGIN = 0.004  # of the score, by which a candidate has to be better than the model as it came
-_LARGEST_COST = 0.01  # of the score, on images of the source
+_LARGEST_COST = 0.005  # of the score, on images of the source: 0.008 went with a loss of 3.7 points of IoU
 _WEIGHTS = (1.0, 0.5, 0.25)  # of the target's statistics, and of a student: from the largest on
 _LEARNING = SelfTraining()
 _ROUNDS = 2  # of self-training: the first student outlines what its teacher did not find

@@ -51,6 +51,8 @@ class SelfTraining:
         Least saliency of a pixel of a cell: where prior and network disagree nothing is learned.
     nucleus : float
         Least share of nucleus in a cell; red cells have none.
+    bare : float
+        Largest share of nucleus in what stands alone and is certainly no cell.
     smallest : float
         Least area of a cell, over that of a typical one.
     named : float
@@ -69,6 +71,7 @@ class SelfTraining:
     high: float = 0.75
     salient: float = 0.25
     nucleus: float = 0.12
+    bare: float = 0.01
     smallest: float = 0.18
     named: float = 0.9
 
@@ -170,7 +173,8 @@ def outline_sure_cells(
     real[0] = False
     if not real.any():
         return None
-    labels = np.where(real[pieces], pieces, np.where(cell <= settings.low, 0, UNSURE)).astype(np.int32)
+    background = (cell <= settings.low) | _bare(cell > settings.low, nucleus > 0.5, settings.bare)
+    labels = np.where(real[pieces], pieces, np.where(background, 0, UNSURE)).astype(np.int32)
     classes = {}
     for label, odds in enumerate(classify_cells(model, view.maps, view.labels).probabilities, start=1):
         if label < len(real) and real[label] and odds.max() >= settings.named:
@@ -184,6 +188,16 @@ def outline_sure_cells(
         nucleus=Raster.of((nucleus > 0.5) & (labels > 0)),
         classes=classes or None,
     )
+
+
+def _bare(likely: NDArray[np.bool_], nucleus: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """Return what stands alone, whole, and has no nucleus: red cells, whatever the network takes them for."""
+    pieces, _ = ndimage.label(likely)
+    area, kernel = np.bincount(pieces.ravel()), np.bincount(pieces.ravel(), nucleus.ravel())
+    bare = kernel <= share * area
+    bare[np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])] = False
+    bare[0] = False
+    return np.asarray(bare[pieces])
 
 
 def between(one: SgcldffNetwork, other: SgcldffNetwork, share: float) -> SgcldffNetwork:

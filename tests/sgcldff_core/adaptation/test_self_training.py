@@ -59,7 +59,7 @@ def test_sure_cells_are_outlined_and_doubtful_ones_left_open(small: Model) -> No
     assert labels[30, 30] > 0
     assert labels[30, 120] > 0  # inference took it for debris, but it is sure enough to learn from
     assert labels[30, 30] != labels[30, 120]
-    assert labels[120, 30] == UNSURE  # no nucleus: may be a red cell
+    assert labels[120, 30] == 0  # no nucleus: a red cell
     assert labels[120, 120] == UNSURE  # not salient
     assert labels[8, 30] == UNSURE
     assert labels[80, 80] == 0
@@ -116,3 +116,10 @@ def test_smears_are_drawn_with_cells_to_be_sure_of() -> None:
     truth = make_smear(0, settings).to_sample("t").read_labels() > 0
     found = sample.read_labels() > 0
     assert (found & truth).sum() / found.sum() > 0.9
+
+
+def test_a_red_cell_that_stands_alone_is_background(small: Model) -> None:
+    image, look = drawn({(10, 10): (0.95, 0.4, 0.8), (100, 60): (0.95, 0.0, 0.8), (120, 120): (0.95, 0.0, 0.8)})
+    labels = outline_sure_cells("a", "laboratory", image, look, small, SETTINGS).read_labels()
+    assert labels[120, 80] == 0
+    assert labels[140, 140] == UNSURE  # cut by the border: its nucleus may lie beyond
