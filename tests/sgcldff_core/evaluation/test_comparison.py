@@ -174,7 +174,7 @@ def test_the_peak_of_memory_is_that_of_this_process() -> None:
     out = subprocess.run([sys.executable, "-c", _PEAKS], capture_output=True, text=True, check=True).stdout
     before, during, after = map(float, out.split())
     assert before + 200_000_000 < during < before + 400_000_000
-    assert after == during
+    assert after == pytest.approx(during, rel=0.02)  # the kernel counts pages in batches
     assert waste[-1] == 1
 
 
