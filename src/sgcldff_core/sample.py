@@ -32,6 +32,22 @@ class Box:
     x1: float
     kind: str = "leukocyte"
 
+    def window(self, shape: tuple[int, ...], margin: float = 0.0) -> tuple[slice, slice]:
+        """Return the pixels that the box touches, as rows and columns of an image.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the image; what lies outside is cut off, so that nothing may be left.
+        margin : float
+            Px by which the box is widened on each side.
+        """
+        rows, columns = (
+            np.clip([np.floor(low - margin), np.ceil(high + margin)], 0, side).astype(int).tolist()
+            for low, high, side in ((self.y0, self.y1, shape[0]), (self.x0, self.x1, shape[1]))
+        )
+        return slice(rows[0], max(rows)), slice(columns[0], max(columns))
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -136,6 +152,12 @@ class Sample:
     def read_nucleus(self) -> NDArray[np.bool_] | None:
         """Return the nucleus mask as (H, W) bool, or None where there is none."""
         return None if self.nucleus is None else self.nucleus.read()
+
+    @property
+    def stratum(self) -> str:
+        """Source and class: splits are drawn so that each side has its share of every stratum."""
+        classes = sorted(set((self.classes or {}).values()))
+        return f"{self.source}/{classes[0] if classes else self.image_class or 'unknown'}"
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -190,6 +190,7 @@ class _Trial:
         say(FROZEN)
         self.looks = {FROZEN: look_at_all(images, model)}
         self.before = look_at_all(reference, model) if reference else []
+        self.score_before = score(self.before).total if reference else 0.0
         self.candidates = [Candidate(FROZEN, model, score(self.looks[FROZEN]), 0.0 if reference else None)]
 
     def change_colours(self, stains: Mapping[str, StainStatistics]) -> None:
@@ -243,4 +244,4 @@ class _Trial:
         same_weights = changed.network is self.model.network
         if same_weights and changed.stain and not any(map(changed.stain.concerns, self.reference)):
             return 0.0  # what is looked at in the same way is seen in the same way
-        return score(self.before).total - score(look_at_all(self.reference, changed)).total
+        return self.score_before - score(look_at_all(self.reference, changed)).total

@@ -78,7 +78,7 @@ def look_at_all(images: Sequence[NDArray[np.uint8]], model: Model) -> list[Look]
     """Predict images as `sgcldff predict` does, and keep what the score needs."""
     looks = []
     for image in images:
-        shown = image if model.stain is None else model.stain.apply(image)
+        shown = model.in_own_stain(image)
         direct = find_scale(shown, model, tile=DEFAULT_TILE)
         view, mirrored = look_again(direct, model, _ONE_MIRROR, tile=DEFAULT_TILE)
         salient = resize_map(compute_prior(image, model.config.prior), view.prior.shape) > _SALIENT

@@ -19,15 +19,14 @@ from sgcldff_core.inference.classification import classify_cells
 from sgcldff_core.inference.resampling import resize_labels, resize_map
 from sgcldff_core.model import load_model, save_model
 from sgcldff_core.sample import Raster, Sample
-from sgcldff_core.smear import make_samples
 from sgcldff_core.training.config import AugmentationConfig, TrainingConfig
+from sgcldff_core.training.gathering import prepare_split
 from sgcldff_core.training.loop import train
-from sgcldff_core.training.prepared import UNSURE, prepare, typical_diameters
+from sgcldff_core.training.prepared import UNSURE
 
 if TYPE_CHECKING:
     from sgcldff_core.adaptation.scoring import Look
     from sgcldff_core.model import Model, SgcldffNetwork
-    from sgcldff_core.training.prepared import PreparedSample
 
 __all__ = ["SelfTraining", "between", "outline_sure_cells", "self_train"]
 
@@ -131,9 +130,7 @@ def self_train(
             model=teacher.config,
             augmentation=AugmentationConfig(synthetic=0.2, elsewhere=0.25),
         )
-        ready = _prepared(samples, config)
-        ready += [p for drawn in make_samples(settings.synthetic, config.seed) for p in _prepared([drawn], config)]
-        for at in train(ready, [], config, folder):
+        for at in train(prepare_split(samples, [], config).training, [], config, folder):
             if report:
                 report(at.step / at.steps)
         student = load_model(str(folder))
@@ -159,7 +156,7 @@ def outline_sure_cells(
     settings : SelfTraining
         How sure it has to be.
     """
-    shown = image if model.stain is None else model.stain.apply(image)
+    shown = model.in_own_stain(image)
     shape = (image.shape[0], image.shape[1])
     view = look.view
     cell, nucleus = (resize_map(plane, shape) for plane in torch.sigmoid(view.maps.logits[:2]).cpu().numpy())
@@ -212,11 +209,3 @@ def between(one: SgcldffNetwork, other: SgcldffNetwork, share: float) -> Sgcldff
     state = {k: v.lerp(theirs[k].to(v), share) if v.is_floating_point() else v for k, v in one.state_dict().items()}
     mixed.load_state_dict(state)
     return mixed
-
-
-def _prepared(samples: Sequence[Sample], config: TrainingConfig) -> list[PreparedSample]:
-    model = config.model
-    ready, failures = prepare(samples, model.classes, model.canonical_diameter, typical_diameters(samples), model.prior)
-    if failures:
-        raise failures[0]
-    return ready

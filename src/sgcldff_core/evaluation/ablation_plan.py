@@ -146,9 +146,8 @@ def few_with_masks(samples: Sequence[Sample], count: int, seed: int) -> list[Sam
     order: list[tuple[int, int, str]] = []
     for i in np.random.default_rng(seed).permutation(len(groups)):
         sample = masked[groups[i]]
-        stratum = f"{sample.source}/{_class_of(sample)}"
-        order.append((turns[stratum], len(order), sample.group))
-        turns[stratum] += 1
+        order.append((turns[sample.stratum], len(order), sample.group))
+        turns[sample.stratum] += 1
     chosen = {id(masked[group]) for _, _, group in sorted(order)[:count]}
     return [s for s in samples if id(s) in chosen]
 
@@ -213,8 +212,3 @@ def claim_folder(out: Path, settings: Mapping[str, Any]) -> None:
     changed = sorted(name for name in plain.keys() | then.keys() if plain.get(name) != then.get(name))
     if changed:
         raise ConfigError(f"{out} holds an ablation with another {', '.join(changed)}; choose another --out")
-
-
-def _class_of(sample: Sample) -> str:
-    classes = sorted(set((sample.classes or {}).values()))
-    return classes[0] if classes else sample.image_class or "unknown"

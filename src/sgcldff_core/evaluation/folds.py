@@ -74,7 +74,7 @@ def make_folds(samples: Sequence[Sample], count: int, seed: int = 0) -> Folds:
     ConfigError
         If there are fewer groups than folds.
     """
-    stratum = {s.group: f"{s.source}/{_class_of(s)}" for s in samples}
+    stratum = {s.group: s.stratum for s in samples}
     groups = sorted(stratum)
     if not 2 <= count <= len(groups):
         raise ConfigError(f"{len(groups)} independent images cannot be shared by {count} folds")
@@ -117,8 +117,3 @@ def write_folds(folds: Folds, path: Path | str) -> None:
     lists = [sorted(g for g, f in folds.fold_of_group.items() if f == fold) for fold in range(folds.count)]
     with written_atomically(Path(path)) as draft:
         draft.write_text(json.dumps({"version": _VERSION, "folds": lists}, indent=1) + "\n", encoding="utf-8")
-
-
-def _class_of(sample: Sample) -> str:
-    classes = sorted(set((sample.classes or {}).values()))
-    return classes[0] if classes else sample.image_class or "unknown"

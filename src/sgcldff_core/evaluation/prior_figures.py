@@ -180,11 +180,10 @@ def judged_pixels(sample: Sample, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """
     judged = np.ones(mask.shape, bool)
     for box in leukocyte_boxes(sample.boxes):
-        rows = slice(max(0, int(box.y0)), max(0, int(np.ceil(box.y1))))
-        columns = slice(max(0, int(box.x0)), max(0, int(np.ceil(box.x1))))
-        part = mask[rows, columns]
+        window = box.window(mask.shape)
+        part = mask[window]
         if part.size and part.mean() < _MARKED:
-            judged[rows, columns] = part
+            judged[window] = part
     return judged
 
 

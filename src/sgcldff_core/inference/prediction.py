@@ -115,8 +115,7 @@ def predict_image(
     if diameter is not None and not 1 <= diameter < np.inf:
         raise ConfigError(f"diameter must be at least 1 px, got {diameter}")
 
-    if model.stain is not None:
-        image = model.stain.apply(image)
+    image = model.in_own_stain(image)
 
     def stage(title: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(title, done, total)

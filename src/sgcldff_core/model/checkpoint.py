@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -76,6 +78,10 @@ class Model:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     stain: StainTransform | None = None
+
+    def in_own_stain(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return (H, W, 3) uint8 RGB as the network is to see it: changed where the model was adapted."""
+        return image if self.stain is None else self.stain.apply(image)
 
     @property
     def temperature(self) -> float:

@@ -161,8 +161,7 @@ def _label(sample: Sample, model: Model, settings: PseudoSettings, diameter: flo
 
 
 def _look(image: NDArray[np.uint8], model: Model, diameter: float | None) -> _Seen:
-    if model.stain is not None:
-        image = model.stain.apply(image)
+    image = model.in_own_stain(image)
     if diameter is None:
         view = find_scale(image, model, tile=DEFAULT_TILE)
     else:
@@ -197,22 +196,16 @@ def _match_boxes(
     extents = ndimage.find_objects(seen.owner)
     for box in boxes:
         margin = _BOX_MARGIN * max(box.y1 - box.y0, box.x1 - box.x0)
-        around = _window(box, labels.shape, margin)
+        around = box.window(labels.shape, margin)
         near[around] = True
         overlap = {c: _extent_iou(extents[c - 1], box) for c in firm if c not in kind_of and c <= len(extents)}
         best = max(overlap, key=lambda cell: overlap[cell], default=0)
         if best and overlap[best] >= settings.in_box:
             kind_of[best] = box.kind
         else:
-            labels[_window(box, labels.shape, 0)] = UNSURE
+            labels[box.window(labels.shape)] = UNSURE
     labels[~near] = 0
     return kind_of
-
-
-def _window(box: Box, shape: tuple[int, ...], margin: float) -> tuple[slice, slice]:
-    y0, x0 = (max(0, int(np.floor(v - margin))) for v in (box.y0, box.x0))
-    y1, x1 = min(shape[0], int(np.ceil(box.y1 + margin))), min(shape[1], int(np.ceil(box.x1 + margin)))
-    return slice(y0, max(y0, y1)), slice(x0, max(x0, x1))
 
 
 def _extent_iou(extent: tuple[slice, slice] | None, box: Box) -> float:

@@ -73,7 +73,7 @@ def outline_boxes(samples: Sequence[Sample]) -> tuple[list[Sample], list[DataErr
 def _outlined(sample: Sample, boxes: Sequence[Box]) -> Sample:
     image = sample.read_image()
     prior = compute_prior(image)
-    windows = [_pixels(box, prior.shape) for box in boxes]
+    windows = [box.window(prior.shape) for box in boxes]
     claims = np.zeros(prior.shape, np.uint8)
     for window in windows:
         claims[window] += 1
@@ -91,14 +91,6 @@ def _outlined(sample: Sample, boxes: Sequence[Box]) -> Sample:
         found[claims[window] > 1] = UNSURE
         labels[window] = found
     return replace(sample, labels=Raster.of(labels), classes=classes or None)
-
-
-def _pixels(box: Box, shape: tuple[int, ...], margin: float = 0.0) -> tuple[slice, slice]:
-    (y0, y1), (x0, x1) = (
-        np.clip([np.floor(low - margin), np.ceil(high + margin)], 0, side).astype(int)
-        for low, high, side in ((box.y0, box.y1, shape[0]), (box.x0, box.x1, shape[1]))
-    )
-    return slice(int(y0), max(int(y0), int(y1))), slice(int(x0), max(int(x0), int(x1)))
 
 
 def _log_odds(

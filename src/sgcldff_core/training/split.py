@@ -67,7 +67,7 @@ def split_samples(samples: Sequence[Sample], share: float, seed: int) -> tuple[l
 
 
 def _draw(samples: Sequence[Sample], groups: Sequence[str], share: float, seed: int) -> set[str]:
-    stratum = {s.group: f"{s.source}/{_class_of(s)}" for s in samples}
+    stratum = {s.group: s.stratum for s in samples}
     strata = np.array([stratum[g] for g in groups])
     folds = min(10, len(groups))
     wanted = min(max(1, round(share * folds)), folds - 1)
@@ -82,8 +82,3 @@ def _draw(samples: Sequence[Sample], groups: Sequence[str], share: float, seed: 
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     parts = [chosen for _, chosen in splitter.split(strata, strata, groups=list(groups))]
     return {groups[i] for part in parts[:wanted] for i in part}
-
-
-def _class_of(sample: Sample) -> str:
-    classes = sorted(set((sample.classes or {}).values()))
-    return classes[0] if classes else sample.image_class or "unknown"
