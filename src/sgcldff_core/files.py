@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["written_atomically"]
+__all__ = ["write_json", "written_atomically"]
 
 
 @contextmanager
@@ -46,3 +48,17 @@ def written_atomically(path: Path | str) -> Iterator[Path]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path | str, content: Any) -> None:
+    """Write plain JSON types to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file; its folder is made if it is missing.
+    content : Any
+        What `json.dumps` takes.
+    """
+    with written_atomically(path) as draft:
+        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

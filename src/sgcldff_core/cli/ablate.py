@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from sgcldff_core.cli.console import progress_bar, say_error, stderr, stdout
+from sgcldff_core.cli.fold_parts import folds_of, title_of, wanted_names
 from sgcldff_core.errors import ConfigError, SgcldffError
 from sgcldff_core.evaluation.ablation import PAPER_ROWS, ROWS
 
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from sgcldff_core.training import TrainingConfig
 
 __all__ = ["ablate"]
-
-_FOLDS = 5
-
-# Each network has a seed of its own, and machines that share the work may draw views differently fast.
-_FREE = ("seed", "workers")
 
 
 def ablate(
@@ -77,7 +73,7 @@ def ablate(
     from sgcldff_core.training import TrainingConfig, read_annotated, read_training_config
 
     recipe = read_training_config(config) if config else TrainingConfig()
-    chosen, _ = choose_rows([name for part in rows or () for name in part.split(",") if name], recipe)
+    chosen, _ = choose_rows(wanted_names(rows), recipe)
     possible, skipped = choose_rows((), recipe)
     for why in skipped.values():
         stderr.print(f"skipped: {why}", markup=False, soft_wrap=True)
@@ -87,7 +83,8 @@ def ablate(
     settings = _settings(recipe, samples, few) | origin
     plan = plan_trials(possible, parts, seeds, paper_seeds)
     claim_folder(out, settings)
-    title = _title(parts, few, recipe)
+    some = "" if few is None else f"{few} images with masks of "
+    title = title_of(parts, recipe, chosen=some, what="row")
     problems = [str(failure) for failure in failures]
     wanted = [] if table_only else [t for t in plan if t.row in chosen]
     with progress_bar() as bar:
@@ -124,7 +121,6 @@ def _parts(
 ) -> tuple[list[Part], dict[str, Any]]:
     """Return what is learned from and judged, and how that is told from another ablation's."""
     from sgcldff_core.evaluation.ablation_plan import parts_across, parts_of_folds
-    from sgcldff_core.evaluation.folds import make_folds, read_folds, write_folds
 
     if learn_from and not judge_on:
         raise ConfigError("--learn-from goes with --judge-on; with folds all sources are learned from")
@@ -132,10 +128,7 @@ def _parts(
         if folds or chosen:
             raise ConfigError("--judge-on judges a source as a whole; leave out --folds and --fold")
         return parts_across(samples, judge_on, learn_from), {"folds": None, "learn_from": sorted(learn_from)}
-    own = out / "folds.json"
-    if folds is None and not own.is_file():
-        write_folds(make_folds(samples, _FOLDS), own)
-    shared = read_folds(folds or own)
+    shared = folds_of(samples, out, folds)
     groups = {s.group: shared.fold_of_group.get(s.group) for s in samples}
     numbers = sorted(set(chosen)) or [0]
     return parts_of_folds(samples, shared, numbers), {"folds": groups, "learn_from": None}
@@ -143,19 +136,10 @@ def _parts(
 
 def _settings(recipe: TrainingConfig, samples: Sequence[Sample], few: int | None) -> dict[str, Any]:
     import sgcldff_core
+    from sgcldff_core.evaluation.run_settings import shared_settings
 
-    settings = {name: value for name, value in recipe.to_dict().items() if name not in _FREE}
     images = dict(sorted(Counter(s.source for s in samples).items()))
-    return {"version": sgcldff_core.__version__, "recipe": settings, "images": images, "few": few}
-
-
-def _title(parts: Sequence[Part], few: int | None, recipe: TrainingConfig) -> str:
-    def count(samples: Sequence[Sample]) -> str:
-        return ", ".join(f"{n} {source}" for source, n in sorted(Counter(s.source for s in samples).items()))
-
-    chosen = "" if few is None else f"{few} images with masks of "
-    told = "; ".join(f"{p.name}: learned from {chosen}{count(p.learned)}, judged on {count(p.judged)}" for p in parts)
-    return f"{told}. {recipe.epochs} epochs of {recipe.views or 'as many as images'} views for every row."
+    return {"version": sgcldff_core.__version__, "recipe": shared_settings(recipe), "images": images, "few": few}
 
 
 def _show(results: Sequence[RowResult], title: str) -> None:

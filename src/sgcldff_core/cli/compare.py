@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,18 +11,15 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sgcldff_core.cli.console import progress_bar, say_error, stderr, stdout
+from sgcldff_core.cli.fold_parts import folds_of, title_of, wanted_names
 from sgcldff_core.errors import ConfigError, SgcldffError
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.ablation_plan import Part
     from sgcldff_core.evaluation.comparison_table import MethodResult
-    from sgcldff_core.evaluation.folds import Folds
     from sgcldff_core.sample import Sample
-    from sgcldff_core.training import TrainingConfig
 
 __all__ = ["compare"]
-
-_FOLDS = 5
 
 
 def compare(
@@ -62,12 +58,12 @@ def compare(
     from sgcldff_core.training import TrainingConfig, read_annotated, read_training_config
 
     recipe = read_training_config(config) if config else TrainingConfig()
-    chosen = [name for group in methods or () for name in group.split(",") if name] or list(METHODS)
+    chosen = wanted_names(methods) or list(METHODS)
     for name in chosen:
         method_config(name, recipe)  # refuse what cannot be before anything is trained
     everything, unusable = read_annotated(datasets)
     parts = _parts([s for s in everything if s.split != "test" and s.kinds], out, folds, fold or ())
-    title = _title(parts, recipe)
+    title = title_of(parts, recipe, what="network")
     problems = [str(failure) for failure in unusable]
     wanted = [] if table_only else [(m, part) for m in METHODS if m in chosen for part in parts]
     with progress_bar() as bar:
@@ -103,24 +99,7 @@ def _parts(samples: Sequence[Sample], out: Path, folds: Path | None, chosen: Seq
 
     if not samples:
         raise ConfigError("no annotated image outside of published test splits; there is nothing to compare on")
-    return parts_of_folds(samples, _folds(samples, out, folds), sorted(set(chosen)) or [0])
-
-
-def _folds(samples: Sequence[Sample], out: Path, folds: Path | None) -> Folds:
-    from sgcldff_core.evaluation.folds import make_folds, read_folds, write_folds
-
-    own = out / "folds.json"
-    if folds is None and not own.is_file():
-        write_folds(make_folds(samples, _FOLDS), own)
-    return read_folds(folds or own)
-
-
-def _title(parts: Sequence[Part], recipe: TrainingConfig) -> str:
-    def count(samples: Sequence[Sample]) -> str:
-        return ", ".join(f"{n} {source}" for source, n in sorted(Counter(s.source for s in samples).items()))
-
-    told = "; ".join(f"{p.name}: learned from {count(p.learned)}, judged on {count(p.judged)}" for p in parts)
-    return f"{told}. {recipe.epochs} epochs of {recipe.views or 'as many as images'} views for every network."
+    return parts_of_folds(samples, folds_of(samples, out, folds), sorted(set(chosen)) or [0])
 
 
 def _show(results: Sequence[MethodResult], title: str) -> None:

@@ -117,7 +117,7 @@ def _folds(wanted: str, samples: Sequence[Sample], out: Path) -> Folds:
 
 
 def _show(found: Sequence[Scope], plan: Plan, done: int) -> None:
-    from sgcldff_core.evaluation.crossval_report import TITLES
+    from sgcldff_core.evaluation.result_tables import TITLES
 
     title = f"mean over {plan.folds.count} folds; their spread and intervals are in crossval.md"
     if done < len(plan.trials):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from sgcldff_core.cli.console import progress_bar, say_error, stdout
 from sgcldff_core.errors import ConfigError, DataError
-from sgcldff_core.files import written_atomically
+from sgcldff_core.files import write_json
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.assessment import Assessment, ImageAssessment
@@ -20,19 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_ROWS = {
-    "disc_iou": "IoU, centred disc (baseline)",
-    "iou": "IoU, leukocyte mask",
-    "cell_iou": "IoU, per cell (missed = 0)",
-    "nucleus_iou": "IoU, nucleus",
-    "right_count": "images with the right count",
-    "count_error": "count error per image",
-    "box_f1": "F1 of boxes at IoU 0.5",
-    "accuracy": "class accuracy (missed = wrong)",
-    "macro_f1": "class macro-F1",
-    "calibration_error": "calibration error (15 bins)",
-    "cells_named": "cells with a known class",
-}
 _SPLITS = ("all", "train", "val", "test")
 
 
@@ -95,11 +81,14 @@ def _samples(paths: Sequence[Path], split: str, held_out: Sequence[str]) -> tupl
 
 
 def _show(summaries: Mapping[str, Assessment], model: str, split: str) -> None:
+    from sgcldff_core.evaluation.assessment import MISSED
+    from sgcldff_core.evaluation.result_tables import TITLES
+
     table = Table(title=f"model {model}, split {split}", title_justify="left")
     table.add_column("")
     for source, summary in summaries.items():
         table.add_column(f"{source} ({summary.images})", justify="right")
-    for key, title in _ROWS.items():
+    for key, title in TITLES.items():
         if any(key in s.figures for s in summaries.values()):
             digits = 0 if key == "cells_named" else 3
             table.add_row(
@@ -108,8 +97,6 @@ def _show(summaries: Mapping[str, Assessment], model: str, split: str) -> None:
     stdout.print(table)
     last = list(summaries.values())[-1]
     if last.confusion:
-        from sgcldff_core.evaluation.assessment import MISSED
-
         confusion = Table(title="classes: rows annotated, columns found", title_justify="left")
         for label in ("", *last.labels, MISSED):
             confusion.add_column(label, justify="right" if label else "left")
@@ -135,5 +122,4 @@ def _write(
         "summary": {source: s.to_dict() for source, s in summaries.items()},
         "images": [asdict(i) for i in images],
     }
-    with written_atomically(path) as draft:
-        draft.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_json(path, report)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from sgcldff_core.errors import ConfigError, FormatError
-from sgcldff_core.files import written_atomically
+from sgcldff_core.files import write_json
 from sgcldff_core.losses.saliency import activation_map
 from sgcldff_core.model import load_model
 from sgcldff_core.model.fusion import pool_to
@@ -83,8 +83,7 @@ def measured_guidance(folder: Path, samples: Sequence[Sample]) -> Guidance:
     diameters = typical_diameters(with_masks)
     prepared, _ = prepare(with_masks, config.classes, config.canonical_diameter, diameters, config.prior)
     guidance = measure_guidance(model.network, prepared, config.canonical_diameter)
-    with written_atomically(path) as draft:
-        draft.write_text(json.dumps(asdict(guidance), indent=1) + "\n", encoding="utf-8")
+    write_json(path, asdict(guidance))
     return guidance
 
 

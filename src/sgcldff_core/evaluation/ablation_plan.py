@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sgcldff_core.errors import ConfigError, FormatError
+from sgcldff_core.errors import ConfigError
 from sgcldff_core.evaluation.ablation import PAPER_ROWS
-from sgcldff_core.files import written_atomically
+from sgcldff_core.evaluation.run_settings import note_settings
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.folds import Folds
@@ -197,18 +196,6 @@ def claim_folder(out: Path, settings: Mapping[str, Any]) -> None:
     FormatError
         If its note cannot be read.
     """
-    path = out / SETTINGS
-    plain: dict[str, Any] = json.loads(json.dumps(settings))
-    if not path.is_file():
-        with written_atomically(path) as draft:
-            draft.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-        return
-    try:
-        then = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as broken:
-        raise FormatError(
-            path, f"cannot be read ({broken})", "delete it if its trials are of these settings"
-        ) from broken
-    changed = sorted(name for name in plain.keys() | then.keys() if plain.get(name) != then.get(name))
+    changed = note_settings(out / SETTINGS, settings)
     if changed:
         raise ConfigError(f"{out} holds an ablation with another {', '.join(changed)}; choose another --out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgcldff_core.evaluation.ablation import ROWS
-from sgcldff_core.evaluation.ablation_table import ALL, FIGURES, RowResult
-from sgcldff_core.files import written_atomically
+from sgcldff_core.evaluation.ablation_table import FIGURES, RowResult
+from sgcldff_core.evaluation.result_tables import choose_columns, difference_rows, table_head, table_row
+from sgcldff_core.files import write_json, written_atomically
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.ablation_guidance import Guidance
@@ -34,8 +34,7 @@ def write_report(results: Sequence[RowResult], out: Path, title: str, settings: 
         What all trials share, as plain JSON types.
     """
     content = {"title": title, "settings": dict(settings), "rows": {r.name: r.to_dict() for r in results}}
-    with written_atomically(out / "ablate.json") as draft:
-        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "ablate.json", content)
     with written_atomically(out / "ablate.md") as draft:
         draft.write_text(markdown(results, title), encoding="utf-8")
 
@@ -57,10 +56,10 @@ def markdown(results: Sequence[RowResult], title: str) -> str:
     """
     columns = table_columns(results)
     heads = [f"{FIGURES[name]}, {source}" for source, name in columns]
-    lines = ["# Ablation", "", title, "", "## Figures", "", *_head(["row", "networks", *heads])]
+    lines = ["# Ablation", "", title, "", "## Figures", "", *table_head(["row", "networks", *heads])]
     for r in results:
         done = f"{r.finished}" if r.finished == r.planned else f"{r.finished} of {r.planned}, not finished"
-        lines.append(_line([ROWS[r.name].title, done, *(table_figure(r, *column) for column in columns)]))
+        lines.append(table_row([ROWS[r.name].title, done, *(table_figure(r, *column) for column in columns)]))
     lines += [
         "",
         "Mean over seeds, ± the standard deviation over seeds where there are several. A seed counts once all of its "
@@ -68,9 +67,9 @@ def markdown(results: Sequence[RowResult], title: str) -> str:
         "",
         "## Difference to the full recipe",
         "",
-        *_head(["row", *heads]),
+        *table_head(["row", *heads]),
     ]
-    lines += [_line([ROWS[r.name].title, *(_shown(r, *c) for c in columns)]) for r in results if r.differences]
+    lines += difference_rows([(ROWS[r.name].title, r.differences) for r in results], columns)
     lines += [
         "",
         "Difference [95 % interval] p, from a paired bootstrap over images, figures averaged over seeds. It tells what "
@@ -96,12 +95,7 @@ def table_columns(results: Sequence[RowResult]) -> list[tuple[str, str]]:
     list of tuple of str
         Source and figure: IoU of each source, then all other figures over all images.
     """
-    sources = sorted({source for r in results for source in r.figures})
-    whole = ALL if ALL in sources else sources[0] if sources else ALL
-    known = {name for r in results for name in r.figures.get(whole, ())}
-    return [(source, "iou") for source in sources if source != ALL] + [
-        (whole, name) for name in FIGURES if name in known and name != "iou"
-    ]
+    return choose_columns([r.figures for r in results], FIGURES)
 
 
 def table_figure(result: RowResult, source: str, name: str) -> str:
@@ -113,20 +107,12 @@ def table_figure(result: RowResult, source: str, name: str) -> str:
     return f"{value:.3f}" if spread is None else f"{value:.3f} ± {spread:.3f}"
 
 
-def _shown(result: RowResult, source: str, name: str) -> str:
-    d = result.differences[source].get(name)
-    if d is None:
-        return ""
-    value = f"{d.value:+.3f}"
-    return f"{f'**{value}**' if d.p < 0.05 else value} [{d.low:+.3f}, {d.high:+.3f}] {d.p:.3f}"
-
-
 def _guidance(results: Sequence[RowResult]) -> list[str]:
     seen = [r for r in results if r.guidance]
     if not seen:
         return []
     lines = ["## What the prior does within the networks", ""]
-    lines += _head(
+    lines += table_head(
         ["row", "α from stride 4 on", "prior channel", "activation inside", "area inside"]
         + [f"{title} without the prior" for title in ("IoU", "accuracy", "macro-F1")]
     )
@@ -134,7 +120,7 @@ def _guidance(results: Sequence[RowResult]) -> list[str]:
         alphas = [g.alpha for g in r.guidance if g.alpha]
         channels = [g.channel_weight for g in r.guidance if g.channel_weight is not None]
         lines.append(
-            _line(
+            table_row(
                 [
                     ROWS[r.name].title,
                     ", ".join(f"{a:.2f}" for a in np.mean(alphas, 0)) if alphas else "none",
@@ -164,11 +150,3 @@ def _loss(guidance: Sequence[Guidance], prefix: str) -> str:
         if any(name.startswith(prefix) for name in g.figures)
     ]
     return f"{np.mean(changes):+.3f}" if changes else ""
-
-
-def _head(titles: Sequence[str]) -> list[str]:
-    return [_line(titles), _line(["---"] * len(titles))]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

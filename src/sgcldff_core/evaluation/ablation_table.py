@@ -12,13 +12,14 @@ import numpy as np
 from sgcldff_core.evaluation.ablation import FULL, ROWS
 from sgcldff_core.evaluation.ablation_guidance import GUIDANCE, Guidance, read_guidance
 from sgcldff_core.evaluation.assessment import ImageAssessment, summarise
-from sgcldff_core.evaluation.intervals import Difference, paired_difference
+from sgcldff_core.evaluation.result_tables import by_source, differences_by_source
 from sgcldff_core.evaluation.trial import JUDGED, read_trial
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.ablation_plan import PlannedTrial
+    from sgcldff_core.evaluation.intervals import Difference
 
-__all__ = ["ALL", "FIGURES", "RowResult", "tabulate"]
+__all__ = ["FIGURES", "RowResult", "tabulate"]
 
 FIGURES: Mapping[str, str] = {
     "iou": "IoU",
@@ -29,9 +30,6 @@ FIGURES: Mapping[str, str] = {
     "calibration_error": "calibration error",
 }
 """Figures of the table, which are some of those of `summarise`, and their titles."""
-
-ALL = "all"
-"""Stands for all sources together, where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,11 @@ def tabulate(plan: Sequence[PlannedTrial], out: Path, draws: int = 2000) -> list
                 seeds=tuple(by_seed),
                 figures=_over_seeds(each, np.mean) if each else {},
                 spread=_over_seeds(each, _deviation) if len(each) > 1 else {},
-                differences=_differences(list(by_seed.values()), full, draws) if compared else {},
+                differences=(
+                    differences_by_source(list(by_seed.values()), full, FIGURES, draws, all_of_one=False)
+                    if compared
+                    else {}
+                ),
                 guidance=tuple(read_guidance(f) for f in folders if (f / GUIDANCE).is_file()),
             )
         )
@@ -127,16 +129,10 @@ def _finished_runs(plan: Sequence[PlannedTrial], row: str, out: Path) -> dict[in
     return runs
 
 
-def _by_source(images: Sequence[ImageAssessment]) -> dict[str, list[ImageAssessment]]:
-    sources = sorted({i.source for i in images})
-    parted = {source: [i for i in images if i.source == source] for source in sources}
-    return parted if len(sources) == 1 else parted | {ALL: list(images)}
-
-
 def _figures_by_source(images: Sequence[ImageAssessment]) -> dict[str, dict[str, float]]:
     return {
         source: {name: value for name, value in summarise(part).figures.items() if name in FIGURES}
-        for source, part in _by_source(images).items()
+        for source, part in by_source(images, all_of_one=False).items()
     }
 
 
@@ -151,18 +147,3 @@ def _over_seeds(
 
 def _deviation(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1))
-
-
-def _differences(
-    runs: Sequence[Sequence[ImageAssessment]], full: Sequence[Sequence[ImageAssessment]], draws: int
-) -> dict[str, dict[str, Difference]]:
-    # An image that one network could not judge is left out of all: the trials' failures name it.
-    common = set.intersection(*({(i.source, i.name) for i in run} for run in (*runs, *full)))
-    parted, full_parted = (
-        [_by_source([i for i in run if (i.source, i.name) in common]) for run in some] for some in (runs, full)
-    )
-    found = {}
-    for source in parted[0]:
-        differences = paired_difference([p[source] for p in parted], [p[source] for p in full_parted], draws=draws)
-        found[source] = {name: differences[name] for name in FIGURES if name in differences}
-    return found

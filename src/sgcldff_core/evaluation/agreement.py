@@ -9,12 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
 __all__ = [
+    "BINS",
     "box_iou",
     "calibration_error",
     "mask_iou",
     "match_boxes",
     "match_labels",
 ]
+
+BINS = 15
+"""Bins of the calibration error."""
 
 
 def mask_iou(found: NDArray[np.bool_], truth: NDArray[np.bool_], known: NDArray[np.bool_] | None = None) -> float:
@@ -102,7 +106,7 @@ def match_boxes(found: ArrayLike, truth: ArrayLike, least: float = 0.5) -> tuple
     return hits, iou.shape[0] - hits, iou.shape[1] - hits
 
 
-def calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: int = 15) -> float:
+def calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: int = BINS) -> float:
     """Return the expected calibration error over bins of equal width.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from sgcldff_core.model import Model
     from sgcldff_core.sample import Sample
 
-__all__ = ["MISSED", "Assessment", "ImageAssessment", "JudgedCell", "assess", "assess_prediction", "summarise"]
+__all__ = [
+    "MISSED",
+    "Assessment",
+    "ImageAssessment",
+    "JudgedCell",
+    "assess",
+    "assess_prediction",
+    "judged_labels",
+    "summarise",
+]
 
 MISSED = "(missed)"
 """Stands in for the class of a cell that was not found."""
@@ -216,6 +225,19 @@ def summarise(images: Sequence[ImageAssessment]) -> Assessment:
         confusion = confusion_matrix(true, found, labels=[*labels, *others, MISSED])[: len(labels)]
         labels = (*labels, *others)
     return Assessment(len(images), figures, labels, tuple(tuple(int(v) for v in row) for row in confusion))
+
+
+def judged_labels(sample: Sample, classes: Collection[str]) -> list[int]:
+    """Return the labels of the cells that are judged by name, in the order of `ImageAssessment.classes`.
+
+    Parameters
+    ----------
+    sample : Sample
+        With instance labels.
+    classes : collection of str
+        That the model knows; cells of another class are not judged.
+    """
+    return [label for label, name in (sample.classes or {}).items() if name in classes]
 
 
 def _named(

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgcldff_core.errors import ConfigError, DataError
-from sgcldff_core.evaluation.assessment import ImageAssessment, assess_prediction
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.evaluation.assessment import assess_prediction
 from sgcldff_core.evaluation.baselines import FROM_IMAGENET
 from sgcldff_core.evaluation.classical import fit_classical
-from sgcldff_core.evaluation.trial import JUDGED, Trial, read_trial, run_trial
-from sgcldff_core.files import written_atomically
+from sgcldff_core.evaluation.run_settings import changed_settings
+from sgcldff_core.evaluation.trial import (
+    JUDGED,
+    Trial,
+    judge_each,
+    read_trial,
+    run_trial,
+    unexpected_images,
+    write_trial,
+)
 from sgcldff_core.model.checkpoint import describe
 
 if TYPE_CHECKING:
@@ -185,15 +193,15 @@ def finished_trial(method: str, part: Part, recipe: TrainingConfig, out: Path) -
     if config is not None:
         wanted = _comparable(config.to_dict())
         then = _comparable(dict(describe(folder)["training"].get("settings", {})))
-        changed = sorted(k for k in wanted.keys() | then.keys() if wanted.get(k) != then.get(k))
+        changed = changed_settings(then, wanted)
         if changed:
             raise ConfigError(
                 f"{folder} holds a network trained with another {', '.join(changed)}; choose another --out"
             )
-    strange = {(i.source, i.name) for i in trial.images} - {(s.source, s.name) for s in part.judged}
+    strange = unexpected_images(trial, part.judged)
     if strange:
         raise ConfigError(
-            f"{folder} judged {len(strange)} images that are not to be judged now, such as {min(strange)[1]}; "
+            f"{folder} judged {len(strange)} images that are not to be judged now, such as {strange[0]}; "
             "give the same data and folds, or choose another --out"
         )
     return trial
@@ -209,19 +217,11 @@ def _run_classical(part: Part, recipe: TrainingConfig, folder: Path, say: Callab
     pipeline = fit_classical(
         part.learned, recipe.model.classes, seed=recipe.seed, report=lambda share: say("training", share)
     )
-    images: list[ImageAssessment] = []
-    failures = list(pipeline.failures)
-    for number, sample in enumerate(part.judged):
-        say("judging", number / len(part.judged))
-        try:
-            images.append(assess_prediction(sample, pipeline.predict(sample.read_image(), sample.name)))
-        except DataError as error:
-            failures.append(str(error))
-    trial = Trial(folder, tuple(images), tuple(failures))
-    # The same file as a network's trial, so that the same code reads it.
-    content = {"images": [asdict(i) for i in images], "failures": failures}
-    with written_atomically(folder / JUDGED) as draft:
-        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    images, unusable = judge_each(
+        part.judged, lambda s: assess_prediction(s, pipeline.predict(s.read_image(), s.name)), say
+    )
+    trial = Trial(folder, tuple(images), (*pipeline.failures, *unusable))
+    write_trial(trial)
     return trial
 
 

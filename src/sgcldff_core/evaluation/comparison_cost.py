@@ -18,7 +18,7 @@ import torch
 from sgcldff_core.errors import ConfigError, FormatError
 from sgcldff_core.evaluation.classical import ClassicalPipeline
 from sgcldff_core.evaluation.comparison import OURS, method_config
-from sgcldff_core.files import written_atomically
+from sgcldff_core.files import write_json
 from sgcldff_core.model import STRIDE, ModelConfig, build_network
 from sgcldff_core.smear import SmearSettings, make_smear
 
@@ -156,8 +156,7 @@ def kept_costs(
             return kept
     # A ratio is only good within one run, so all are measured again.
     costs = measure_costs(methods, recipe, rounds=rounds, field=field)
-    with written_atomically(path) as draft:
-        draft.write_text(json.dumps({name: asdict(cost) for name, cost in costs.items()}, indent=1) + "\n", "utf-8")
+    write_json(path, {name: asdict(cost) for name, cost in costs.items()})
     return costs
 
 

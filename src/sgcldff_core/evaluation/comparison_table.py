@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,16 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from sgcldff_core.evaluation.assessment import ImageAssessment, summarise
 from sgcldff_core.evaluation.comparison import METHODS, OURS, trials_of
-from sgcldff_core.evaluation.intervals import Difference, paired_difference
-from sgcldff_core.files import written_atomically
+from sgcldff_core.evaluation.result_tables import (
+    by_source,
+    choose_columns,
+    difference_rows,
+    differences_by_source,
+    table_head,
+    table_row,
+)
+from sgcldff_core.files import write_json, written_atomically
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.ablation_plan import Part
     from sgcldff_core.evaluation.comparison_cost import Cost
+    from sgcldff_core.evaluation.intervals import Difference
     from sgcldff_core.training import TrainingConfig
 
 __all__ = [
-    "ALL",
     "COST_TITLES",
     "FIGURES",
     "MethodResult",
@@ -39,9 +45,6 @@ FIGURES: Mapping[str, str] = {
     "calibration_error": "ECE",
 }
 """Figures of the table, which are some of those of `summarise`, and their titles."""
-
-ALL = "all"
-"""Stands for all sources together."""
 
 COST_TITLES = ("parameters", "CPU time, ratio", "memory, MB")
 """Titles of what `cost_cells` returns."""
@@ -122,8 +125,8 @@ def compare_trials(
                 name=method,
                 planned=len(parts),
                 finished=len(trials[method]),
-                figures={source: _figures(i) for source, i in _by_source(judged).items()},
-                differences=_differences(judged, ours, draws) if method != OURS else {},
+                figures={source: _figures(i) for source, i in by_source(judged).items()},
+                differences=differences_by_source([judged], [ours], FIGURES, draws) if method != OURS else {},
                 cost=costs.get(method),
                 failures=tuple(dict.fromkeys(f for t in trials[method] for f in t.failures)),
             )
@@ -133,9 +136,7 @@ def compare_trials(
 
 def columns_of(results: Sequence[MethodResult]) -> list[tuple[str, str]]:
     """Return source and figure of each column: IoU of each source, then the others over all images."""
-    sources = sorted({s for r in results for s in r.figures} - {ALL})
-    known = {name for r in results for name in r.figures.get(ALL, ())}
-    return [(s, "iou") for s in sources] + [(ALL, name) for name in FIGURES if name in known and name != "iou"]
+    return choose_columns([r.figures for r in results], FIGURES)
 
 
 def cost_cells(cost: Cost | None) -> list[str]:
@@ -163,12 +164,12 @@ def markdown(results: Sequence[MethodResult], title: str) -> str:
     """
     columns = columns_of(results)
     heads = [f"{FIGURES[name]}, {source}" for source, name in columns]
-    lines = ["# Comparison", "", title, "", "## Figures", "", *_head(["method", "trials", *heads])]
+    lines = ["# Comparison", "", title, "", "## Figures", "", *table_head(["method", "trials", *heads])]
     for r in results:
         done = f"{r.finished}" if r.finished == r.planned else f"{r.finished} of {r.planned}"
-        lines.append(_line([METHODS[r.name].title, done, *(_figure(r, *c) for c in columns)]))
-    lines += ["", "## Cost", "", *_head(["method", *COST_TITLES])]
-    lines += [_line([METHODS[r.name].title, *cost_cells(r.cost)]) for r in results if r.cost]
+        lines.append(table_row([METHODS[r.name].title, done, *(_figure(r, *c) for c in columns)]))
+    lines += ["", "## Cost", "", *table_head(["method", *COST_TITLES])]
+    lines += [table_row([METHODS[r.name].title, *cost_cells(r.cost)]) for r in results if r.cost]
     lines += [
         "",
         "Of one field of 640x480 px at the scale at which our network sees it. CPU time: one forward pass, the median "
@@ -178,9 +179,9 @@ def markdown(results: Sequence[MethodResult], title: str) -> str:
         "",
         "## Difference to ours",
         "",
-        *_head(["method", *heads]),
+        *table_head(["method", *heads]),
     ]
-    lines += [_line([METHODS[r.name].title, *(_shown(r, *c) for c in columns)]) for r in results if r.differences]
+    lines += difference_rows([(METHODS[r.name].title, r.differences) for r in results], columns)
     lines += [
         "",
         "Method minus ours [95 % interval] p, from a paired bootstrap over images that both judged; below zero ours is "
@@ -209,51 +210,15 @@ def write_comparison(results: Sequence[MethodResult], out: Path, title: str, set
         Our recipe, as plain JSON types.
     """
     content = {"title": title, "settings": dict(settings), "methods": {r.name: r.to_dict() for r in results}}
-    with written_atomically(out / "compare.json") as draft:
-        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "compare.json", content)
     with written_atomically(out / "compare.md") as draft:
         draft.write_text(markdown(results, title), encoding="utf-8")
-
-
-def _by_source(images: Sequence[ImageAssessment]) -> dict[str, list[ImageAssessment]]:
-    if not images:
-        return {}
-    sources = sorted({i.source for i in images})
-    return {source: [i for i in images if i.source == source] for source in sources} | {ALL: list(images)}
 
 
 def _figures(images: Sequence[ImageAssessment]) -> dict[str, float]:
     return {name: value for name, value in summarise(images).figures.items() if name in FIGURES}
 
 
-def _differences(
-    judged: Sequence[ImageAssessment], ours: Sequence[ImageAssessment], draws: int
-) -> dict[str, dict[str, Difference]]:
-    common = {(i.source, i.name) for i in judged} & {(i.source, i.name) for i in ours}
-    mine, theirs = (_by_source([i for i in some if (i.source, i.name) in common]) for some in (ours, judged))
-    found = {}
-    for source, images in theirs.items():
-        differences = paired_difference(images, mine[source], draws=draws)
-        found[source] = {name: differences[name] for name in FIGURES if name in differences}
-    return found
-
-
 def _figure(result: MethodResult, source: str, name: str) -> str:
     value = result.figures.get(source, {}).get(name)
     return "" if value is None else f"{value:.3f}"
-
-
-def _shown(result: MethodResult, source: str, name: str) -> str:
-    d = result.differences.get(source, {}).get(name)
-    if d is None:
-        return ""
-    value = f"{d.value:+.3f}"
-    return f"{f'**{value}**' if d.p < 0.05 else value} [{d.low:+.3f}, {d.high:+.3f}] {d.p:.3f}"
-
-
-def _head(titles: Sequence[str]) -> list[str]:
-    return [_line(titles), _line(["---"] * len(titles))]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

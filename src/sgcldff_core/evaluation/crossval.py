@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgcldff_core.errors import ConfigError, FormatError
 from sgcldff_core.evaluation.folds import read_folds, write_folds
-from sgcldff_core.evaluation.trial import JUDGED, Trial, read_trial, run_trial
-from sgcldff_core.files import written_atomically
+from sgcldff_core.evaluation.intervals import common_images
+from sgcldff_core.evaluation.run_settings import note_settings, shared_settings
+from sgcldff_core.evaluation.trial import JUDGED, Trial, read_trial, run_trial, unexpected_images
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.assessment import ImageAssessment
@@ -24,9 +24,6 @@ __all__ = ["FOLDS", "SETTINGS", "CrossValidation", "Plan", "finished", "run_tria
 
 FOLDS, SETTINGS = "folds.json", "settings.json"
 """Files in the folder that say which images are judged when, and how the networks are trained."""
-
-# What may differ between the machines that share the work, or when seeds are added later.
-_FREE = ("seed", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +101,7 @@ class CrossValidation:
         pooled: dict[int, list[ImageAssessment]] = {}
         for (seed, _), trial in sorted(self.trials.items()):
             pooled.setdefault(seed, []).extend(trial.images)
-        names = [{(i.source, i.name) for i in run} for run in pooled.values()]
-        common = set.intersection(*names) if names else set()
-        return [[i for i in run if (i.source, i.name) in common] for run in pooled.values()]
+        return common_images(list(pooled.values()))
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -182,11 +177,11 @@ def finished(plan: Plan) -> CrossValidation:
 
 
 def _check(trial: Trial, judged: Sequence[Sample]) -> None:
-    strange = {(i.source, i.name) for i in trial.images} - {(s.source, s.name) for s in judged}
+    strange = unexpected_images(trial, judged)
     if strange:
         raise FormatError(
             trial.folder / JUDGED,
-            f"judged {len(strange)} images that are not in this fold, such as {min(strange)[1]}",
+            f"judged {len(strange)} images that are not in this fold, such as {strange[0]}",
             "delete the folder to run the trial again, or give the data sets and folds that it was run with",
         )
 
@@ -199,24 +194,10 @@ def _note(plan: Plan) -> None:
             raise ConfigError(f"{plan.folder} holds a cross-validation with other folds; choose another folder")
     else:
         write_folds(plan.folds, noted)
-    settings, path = _settings(plan), plan.folder / SETTINGS
-    if not path.exists():
-        with written_atomically(path) as draft:
-            draft.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        different = sorted(k for k in before.keys() | settings.keys() if before.get(k) != settings.get(k))
-    except (ValueError, AttributeError) as broken:
-        raise FormatError(path, f"does not hold settings ({broken})", "choose another folder") from broken
+    settings = shared_settings(plan.config) | {"diameter": plan.diameter, "flips": plan.flips}
+    different = note_settings(plan.folder / SETTINGS, settings)
     if different:
         raise ConfigError(
             f"{plan.folder} holds a cross-validation with other settings ({', '.join(different)}); "
             "give those, or choose another folder"
         )
-
-
-def _settings(plan: Plan) -> dict[str, Any]:
-    training = {k: v for k, v in plan.config.to_dict().items() if k not in _FREE}
-    plain: dict[str, Any] = json.loads(json.dumps(training | {"diameter": plan.diameter, "flips": plan.flips}))
-    return plain

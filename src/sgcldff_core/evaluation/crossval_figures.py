@@ -10,14 +10,12 @@ import numpy as np
 
 from sgcldff_core.evaluation.assessment import MISSED, ImageAssessment, summarise
 from sgcldff_core.evaluation.intervals import Interval, bootstrap_interval, class_intervals
+from sgcldff_core.evaluation.result_tables import ALL
 
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.crossval import CrossValidation
 
-__all__ = ["ALL", "Scope", "Spread", "scopes"]
-
-ALL = "all"
-"""Name of the scope of all sources together."""
+__all__ = ["Scope", "Spread", "scopes"]
 
 
 @dataclass(frozen=True, slots=True)

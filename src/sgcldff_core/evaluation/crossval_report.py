@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sgcldff_core.evaluation.assessment import MISSED
 from sgcldff_core.evaluation.confusion import plot_confusion
-from sgcldff_core.evaluation.crossval_figures import ALL, Scope, scopes
+from sgcldff_core.evaluation.crossval_figures import Scope, scopes
 from sgcldff_core.evaluation.reliability import plot_reliability, reliability
+from sgcldff_core.evaluation.result_tables import ALL, TITLES, table_head, table_row
 from sgcldff_core.evaluation.sheets import Tile, draw_sheet, make_tile
 from sgcldff_core.evaluation.worst import Case, confidently_wrong, worst_outlined
 from sgcldff_core.files import written_atomically
@@ -23,24 +24,10 @@ if TYPE_CHECKING:
     from sgcldff_core.evaluation.crossval import CrossValidation, Plan
     from sgcldff_core.evaluation.intervals import Interval
 
-__all__ = ["TITLES", "crossval_markdown", "write_report"]
-
-TITLES: Mapping[str, str] = {
-    "disc_iou": "IoU, centred disc (baseline)",
-    "iou": "IoU, leukocyte mask",
-    "cell_iou": "IoU, per cell (missed = 0)",
-    "nucleus_iou": "IoU, nucleus",
-    "right_count": "images with the right count",
-    "count_error": "count error per image",
-    "box_f1": "F1 of boxes at IoU 0.5",
-    "accuracy": "class accuracy (missed = wrong)",
-    "macro_f1": "class macro-F1",
-    "calibration_error": "calibration error (15 bins)",
-    "cells_named": "cells with a known class",
-}
-"""The figures of `summarise` in the order of a table; the baseline comes first."""
+__all__ = ["crossval_markdown", "write_report"]
 
 _OUTLINED, _WRONG = 6, 12
+_RIGHT = "---:"
 _PANEL = 10  # cells of known class that a source needs for panels of its own
 
 
@@ -184,34 +171,28 @@ def _worst(plan: Plan, result: CrossValidation) -> dict[str, list[Case]]:
 
 
 def _table(found: Sequence[Scope], entry: Callable[[Scope, str], str]) -> list[str]:
-    lines = _head(["", *(f"{s.name} ({s.images})" for s in found)])
+    lines = table_head(["", *(f"{s.name} ({s.images})" for s in found)], _RIGHT)
     for name, title in TITLES.items():
         entries = [entry(scope, name) for scope in found]
         if any(entries):
-            lines.append(_row([title, *entries]))
+            lines.append(table_row([title, *entries]))
     return lines
 
 
 def _classes(scope: Scope) -> list[str]:
-    lines = _head(["class", "cells", "precision", "recall", "F1"])
+    lines = table_head(["class", "cells", "precision", "recall", "F1"], _RIGHT)
     for name, figures in scope.classes.items():
-        lines.append(_row([name, str(scope.cells[name]), *(_interval(figures[k], 3) for k in figures)]))
+        lines.append(table_row([name, str(scope.cells[name]), *(_interval(figures[k], 3) for k in figures)]))
     return lines
 
 
 def _confusion(scope: Scope, seeds: int) -> list[str]:
     over = "" if seeds == 1 else f", summed over {seeds} seeds"
     columns = ["missed" if c == MISSED else c for c in scope.columns]
-    lines = [f"Rows annotated, columns found{over}.", "", *_head(["", *columns])]
-    return lines + [_row([label, *map(str, row)]) for label, row in zip(scope.labels, scope.confusion, strict=True)]
-
-
-def _head(titles: Sequence[str]) -> list[str]:
-    return [_row(titles), _row(["---", *("---:" for _ in titles[1:])])]
-
-
-def _row(entries: Sequence[str]) -> str:
-    return "| " + " | ".join(entries) + " |"
+    lines = [f"Rows annotated, columns found{over}.", "", *table_head(["", *columns], _RIGHT)]
+    return lines + [
+        table_row([label, *map(str, row)]) for label, row in zip(scope.labels, scope.confusion, strict=True)
+    ]
 
 
 def _digits(name: str) -> int:

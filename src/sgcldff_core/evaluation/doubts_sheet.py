@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sgcldff_core.evaluation.assessment import judged_labels
 from sgcldff_core.files import written_atomically
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def cell_picture(sample: Sample, position: int, classes: Collection[str]) -> NDA
         sample has no outline of it.
     """
     image, labels = sample.read_image(), sample.read_labels()
-    judged = [label for label, name in (sample.classes or {}).items() if name in classes]
+    judged = judged_labels(sample, classes)
     if labels is None or position >= len(judged) or not (labels == judged[position]).any():
         return image
     rows, columns = np.nonzero(labels == judged[position])

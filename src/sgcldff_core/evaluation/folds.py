@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from sgcldff_core.errors import ConfigError, FormatError
-from sgcldff_core.files import written_atomically
+from sgcldff_core.files import write_json
 
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
@@ -115,5 +115,4 @@ def read_folds(path: Path | str) -> Folds:
 def write_folds(folds: Folds, path: Path | str) -> None:
     """Write folds to a JSON file, one list of groups for each."""
     lists = [sorted(g for g, f in folds.fold_of_group.items() if f == fold) for fold in range(folds.count)]
-    with written_atomically(Path(path)) as draft:
-        draft.write_text(json.dumps({"version": _VERSION, "folds": lists}, indent=1) + "\n", encoding="utf-8")
+    write_json(path, {"version": _VERSION, "folds": lists})

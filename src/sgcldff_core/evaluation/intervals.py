@@ -15,7 +15,14 @@ from sgcldff_core.evaluation.tally import tally
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Difference", "Interval", "bootstrap_interval", "class_intervals", "paired_difference"]
+__all__ = [
+    "Difference",
+    "Interval",
+    "bootstrap_interval",
+    "class_intervals",
+    "common_images",
+    "paired_difference",
+]
 
 Statistic: TypeAlias = Callable[[Sequence[ImageAssessment]], Mapping[str, float]]
 Judged: TypeAlias = Sequence[ImageAssessment] | Sequence[Sequence[ImageAssessment]]
@@ -171,6 +178,13 @@ def paired_difference(
     minuend = _mean_figures(together[: len(one)], statistic, weights)
     subtrahend = _mean_figures(together[len(one) :], statistic, weights)
     return {name: _difference(v - subtrahend[name], level) for name, v in minuend.items() if name in subtrahend}
+
+
+def common_images(runs: Sequence[Sequence[ImageAssessment]]) -> list[list[ImageAssessment]]:
+    """Leave out of every run what is not in all: what one network could not judge, the trials name."""
+    names = [{(i.source, i.name) for i in run} for run in runs]
+    common = set.intersection(*names) if names else set()
+    return [[i for i in run if (i.source, i.name) in common] for run in runs]
 
 
 def _runs(images: Judged) -> list[list[ImageAssessment]]:

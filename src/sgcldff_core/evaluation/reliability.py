@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sgcldff_core.evaluation.agreement import BINS
 from sgcldff_core.evaluation.assessment import MISSED, JudgedCell
 from sgcldff_core.files import written_atomically
 
@@ -46,7 +47,7 @@ class Reliability:
         return float(np.nansum(self.counts * np.abs(self.confidence - self.accuracy)) / self.counts.sum())
 
 
-def reliability(cells: Sequence[JudgedCell], bins: int = 15) -> Reliability:
+def reliability(cells: Sequence[JudgedCell], bins: int = BINS) -> Reliability:
     """Hold the confidence of cells against how often they are right.
 
     Parameters

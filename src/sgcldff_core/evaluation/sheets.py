@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import find_contours
 
+from sgcldff_core.evaluation.assessment import judged_labels
 from sgcldff_core.files import written_atomically
 from sgcldff_core.inference import predict_image
 
@@ -78,9 +79,7 @@ def make_tile(case: Case, plan: Plan, model: Model) -> Tile:
         annotated = np.zeros(found.shape, np.int32)
     meant = (annotated > 0) | (found > 0)
     if case.cell is not None and sample.classes:
-        # The cells were judged in this order, without those of classes that the model has not.
-        known = [label for label, name in sample.classes.items() if name in model.config.classes]
-        meant = annotated == known[case.cell]
+        meant = annotated == judged_labels(sample, model.config.classes)[case.cell]
     window = _window(meant)
     return Tile(
         _cut(image, window, int(np.median(image))), _cut(annotated, window, 0), _cut(found, window, 0), _caption(case)

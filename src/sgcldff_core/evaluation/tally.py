@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sgcldff_core.evaluation.agreement import BINS
 from sgcldff_core.evaluation.assessment import MISSED, ImageAssessment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BINS", "Tally", "tally"]
-
-BINS = 15
-"""Bins of the calibration error, as `summarise` has them."""
+__all__ = ["Tally", "tally"]
 
 _MEANS = ("iou", "cell_iou", "nucleus_iou", "disc_iou")
 

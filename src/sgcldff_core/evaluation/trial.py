@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgcldff_core.errors import DataError, FormatError
 from sgcldff_core.evaluation.assessment import ImageAssessment, JudgedCell, assess
-from sgcldff_core.files import written_atomically
+from sgcldff_core.files import write_json
 from sgcldff_core.model import load_model
 from sgcldff_core.training import prepare_split, split_samples, train
 
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
     from sgcldff_core.training import TrainingConfig
 
-__all__ = ["JUDGED", "Trial", "read_trial", "run_trial"]
+__all__ = [
+    "JUDGED",
+    "Trial",
+    "judge_each",
+    "read_trial",
+    "run_trial",
+    "unexpected_images",
+    "write_trial",
+]
 
 JUDGED = "judged.json"
 """File in a trial's folder with how each image came out; its presence says that the trial is done."""
@@ -89,16 +97,49 @@ def run_trial(
     for at in train(data.training, data.validation, config, folder, resume=True, provenance=data.provenance):
         say("training", at.step / at.steps)
     model = load_model(str(folder))
-    images: list[ImageAssessment] = []
-    for number, sample in enumerate(judged):
-        say("judging", number / len(judged))
+    images, unusable = judge_each(judged, lambda s: assess([s], model, diameter=diameter, flips=flips)[0], say)
+    trial = Trial(folder, tuple(images), (*failures, *unusable))
+    write_trial(trial)
+    return trial
+
+
+def judge_each(
+    samples: Sequence[Sample],
+    assess_one: Callable[[Sample], ImageAssessment],
+    say: Callable[[str, float], None],
+) -> tuple[list[ImageAssessment], list[str]]:
+    """Judge one image after the other, and go on past those that cannot be used.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        To be judged.
+    assess_one : callable
+        Predicts and judges one of them.
+    say : callable
+        Called with ``"judging"`` and the share that is done.
+
+    Returns
+    -------
+    images : list of ImageAssessment
+        Of the samples that could be used.
+    failures : list of str
+        The others, and why.
+    """
+    images, failures = [], []
+    for number, sample in enumerate(samples):
+        say("judging", number / len(samples))
         try:
-            images += assess([sample], model, diameter=diameter, flips=flips)
+            images.append(assess_one(sample))
         except DataError as error:
             failures.append(str(error))
-    trial = Trial(folder, tuple(images), tuple(failures))
-    _write(trial)
-    return trial
+    return images, failures
+
+
+def unexpected_images(trial: Trial, judged: Sequence[Sample]) -> list[str]:
+    """Return the names of images that a trial judged and that are not among those that it should."""
+    strange = {(i.source, i.name) for i in trial.images} - {(s.source, s.name) for s in judged}
+    return [name for _, name in sorted(strange)]
 
 
 def read_trial(folder: Path | str) -> Trial:
@@ -118,10 +159,10 @@ def read_trial(folder: Path | str) -> Trial:
         raise FormatError(path, f"holds no finished trial ({broken})", "delete it, and run the trial again") from broken
 
 
-def _write(trial: Trial) -> None:
+def write_trial(trial: Trial) -> None:
+    """Leave how the images came out in the trial's folder, which says that the trial is done."""
     content = {"images": [asdict(i) for i in trial.images], "failures": list(trial.failures)}
-    with written_atomically(trial.folder / JUDGED) as draft:
-        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(trial.folder / JUDGED, content)
 
 
 def _image(values: dict[str, Any]) -> ImageAssessment:

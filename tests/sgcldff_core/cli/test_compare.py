@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from sgcldff_core.cli.app import app
-from sgcldff_core.datasets.curated_writer import write_curated
-from sgcldff_core.datasets.history import Provenance
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.evaluation.comparison_cost import Cost
-from sgcldff_core.smear import SmearSettings, make_smear
-
-SETTINGS = """
-epochs = 1
-views = 4
-batch = 4
-size = 64
-workers = 0
-[model]
-swin = false
-width = 32
-cardinality = 8
-embedding = 32
-"""
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(make_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with ten images and settings for them."""
-    settings = SmearSettings(height=80, width=80, diameter=44, leukocytes=1, stain="wright", touching=0)
-    folder = tmp_path_factory.mktemp("data")
-    samples = [make_smear(i, settings).to_sample(f"s{i}") for i in range(10)]
-    write_curated(samples, folder / "curated", provenance=Provenance("drawn", "synthetic smears"))
-    (folder / "run.toml").write_text(SETTINGS)
-    return folder
+    return make_data(tmp_path_factory.mktemp("data"), 10, views=4, side=80, diameter=44)
 
 
 @pytest.fixture(autouse=True)

@@ -4,46 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from sgcldff_core.cli.app import app
-from sgcldff_core.datasets.curated_writer import write_curated
-from sgcldff_core.datasets.history import Provenance
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.smear import SmearSettings, make_smear
-
-SETTINGS = """
-epochs = 1
-views = 8
-batch = 4
-size = 64
-workers = 0
-[model]
-swin = false
-width = 32
-cardinality = 8
-embedding = 32
-"""
 
 
 @pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = SmearSettings(height=96, width=96, diameter=48, leukocytes=1, stain="wright", touching=0)
-    folder = tmp_path_factory.mktemp("data") / "curated"
-    samples = [make_smear(i, settings).to_sample(f"s{i}") for i in range(7)]
-    samples[6] = replace(samples[6], split="test")
-    write_curated(samples, folder, provenance=Provenance("drawn", "synthetic smears"))
-    return folder
+def curated(make_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"), 7, tests=1, views=8) / "curated"
 
 
 def _run(curated: Path, out: Path, *extra: str) -> Result:
-    config = out.parent / "run.toml"
-    config.write_text(SETTINGS)
-    common = ["crossval", str(curated), "--out", str(out), "--config", str(config)]
+    common = ["crossval", str(curated), "--out", str(out), "--config", str(curated.parent / "run.toml")]
     return CliRunner().invoke(app, [*common, *extra])
 
 

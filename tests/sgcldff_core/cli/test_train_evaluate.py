@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from sgcldff_core.cli.app import app
-from sgcldff_core.datasets.curated_writer import write_curated
-from sgcldff_core.datasets.history import Provenance
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.smear import SmearSettings, make_smear
-
-SETTINGS = """
-epochs = 1
-views = 8
-batch = 4
-size = 64
-workers = 0
-[model]
-swin = false
-width = 32
-cardinality = 8
-embedding = 32
-"""
 
 
 @pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = SmearSettings(height=96, width=96, diameter=48, leukocytes=1, stain="wright", touching=0)
-    folder = tmp_path_factory.mktemp("data") / "curated"
-    samples = [make_smear(i, settings).to_sample(f"s{i}") for i in range(6)]
-    write_curated(samples, folder, provenance=Provenance("drawn", "synthetic smears"))
-    return folder
+def curated(make_data: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"), 6, views=8) / "curated"
 
 
 @pytest.fixture(scope="module")
 def trained(curated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "mine"
-    config = out.parent / "run.toml"
-    config.write_text(SETTINGS)
-    done = CliRunner().invoke(app, ["train", str(curated), "--out", str(out), "--config", str(config)])
+    done = CliRunner().invoke(
+        app, ["train", str(curated), "--out", str(out), "--config", str(curated.parent / "run.toml")]
+    )
     assert done.exit_code == 0, done.output
     return out
 
@@ -64,9 +45,7 @@ def test_a_run_is_not_overwritten_by_accident(trained: Path, curated: Path) -> N
 
 
 def test_training_goes_on_from_a_model(trained: Path, curated: Path, tmp_path: Path) -> None:
-    config = tmp_path / "run.toml"
-    config.write_text(SETTINGS)
-    command = ["train", str(curated), "--out", str(tmp_path / "next"), "--config", str(config)]
+    command = ["train", str(curated), "--out", str(tmp_path / "next"), "--config", str(curated.parent / "run.toml")]
     done = CliRunner().invoke(app, [*command, "--init", str(trained)])
     assert done.exit_code == 0, done.output
     settings = json.loads((tmp_path / "next" / "model.json").read_text())["training"]["settings"]

@@ -25,7 +25,8 @@ from sgcldff_core.evaluation.comparison import (
     run_method,
 )
 from sgcldff_core.evaluation.comparison_cost import kept_costs, measure_costs
-from sgcldff_core.evaluation.comparison_table import ALL, compare_trials, markdown
+from sgcldff_core.evaluation.comparison_table import compare_trials, markdown
+from sgcldff_core.evaluation.result_tables import ALL
 from sgcldff_core.evaluation.trial import JUDGED
 from sgcldff_core.model import ModelConfig
 from sgcldff_core.sample import Sample
