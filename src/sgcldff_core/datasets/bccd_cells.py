@@ -41,7 +41,7 @@ class FieldCells:
     cut : tuple of int
         Labels whose mask ran on into another cell and was cut at the box.
     misfits : tuple of int
-        Labels that fill so little of their box that the mask must be of something else.
+        Labels in whose box so little is filled that the mask must be of something else.
     """
 
     labels: NDArray[np.int32]
@@ -88,8 +88,13 @@ def cells_in_boxes(foreground: NDArray[np.bool_], boxes: tuple[Box, ...]) -> Fie
             cut.append(owners[0] + 1)
         else:
             labels[part] = owners[0] + 1
-    filled = [(i + 1, ((labels == i + 1) & box).sum() / box.sum()) for i, box in enumerate(inside)]
-    return FieldCells(labels, tuple(cut), tuple(i for i, share in filled if 0 < share < _BOX_FILLED))
+    # A neighbour's pixels count too: what a cell lost to one that overlaps it does not make its mask another's.
+    misfits = tuple(
+        i
+        for i, box in enumerate(inside, start=1)
+        if ((labels == i) & box).any() and (foreground & box).sum() < _BOX_FILLED * box.sum()
+    )
+    return FieldCells(labels, tuple(cut), misfits)
 
 
 def _filled(box: Box, shape: tuple[int, ...], margin: int = 0) -> NDArray[np.bool_]:

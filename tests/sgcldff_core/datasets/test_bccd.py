@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sgcldff_core.datasets import ReadReport, open_dataset
@@ -332,6 +332,7 @@ def test_a_mask_that_runs_on_is_cut_at_the_box():
     slack=st.integers(0, 6),
     swapped=st.booleans(),
 )
+@example(gap=-4, radii=(14, 14), slack=6, swapped=False)
 def test_two_cells_near_or_touching_are_told_by_their_boxes(gap, radii, slack, swapped):
     """No pixel is lost or made, and each cell's centre bears the number of its box."""
     y, x = np.mgrid[:70, :140]
