@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from sgcldff_core.datasets.kinds import NOT_LEUKOCYTES, UNNAMED
 from sgcldff_core.evaluation.assessment import ImageAssessment, summarise
 from sgcldff_core.evaluation.folds import read_folds
 from sgcldff_core.evaluation.trial import JUDGED, read_trial, run_trial
@@ -57,8 +58,7 @@ def weakened(sample: Sample, *, classes: bool) -> Sample:
     """Take masks away, and classes unless they may stay; boxes of leukocytes stay boxes of leukocytes."""
     boxes = sample.boxes
     if boxes is not None and not classes:
-        cells = ("erythrocyte", "platelet")
-        boxes = tuple(b if b.kind in cells else replace(b, kind="leukocyte") for b in boxes)
+        boxes = tuple(b if b.kind in NOT_LEUKOCYTES else replace(b, kind=UNNAMED) for b in boxes)
     image_class = sample.image_class if classes else None
     return replace(sample, labels=None, nucleus=None, classes=None, boxes=boxes, image_class=image_class)
 
