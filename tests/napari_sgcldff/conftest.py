@@ -135,3 +135,12 @@ def notifications() -> Iterator[list[Any]]:
     notification_manager.notification_ready.connect(seen.append)
     yield seen
     notification_manager.notification_ready.disconnect(seen.append)
+
+
+@pytest.fixture(autouse=True)
+def _forgetful_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what a test leaves to be remembered from the next test, and from the user who runs them."""
+    from qtpy.QtCore import QSettings
+
+    path = str(tmp_path_factory.mktemp("settings") / "sgcldff.ini")
+    monkeypatch.setattr("napari_sgcldff.session.settings", lambda: QSettings(path, QSettings.Format.IniFormat))

@@ -29,8 +29,8 @@ SCRIPT = """
     _, widget = viewer.window.add_plugin_dock_widget("napari-sgcldff", "Segment cells")
     assert "torch" not in sys.modules
     widget.explain.setChecked(True)
-    widget.run_button.click()
-    draw_until(widget.run_button.isEnabled, 300)
+    widget.panel.run_button.click()
+    draw_until(widget.panel.run_button.isEnabled, 300)
     draw_until(lambda: False, 1)
     truth = viewer.layers["synthetic field truth"].data > 0
     cells = viewer.layers["synthetic field WBC"]
@@ -40,7 +40,7 @@ SCRIPT = """
         "columns": list(cells.features.columns),
         "run": cells.metadata[KEY],
         "iou": float((truth & found).sum() / (truth | found).sum()),
-        "message": widget.message.text(),
+        "message": widget.panel.message.text(),
     }))
     viewer.close()
 """

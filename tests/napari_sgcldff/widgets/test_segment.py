@@ -44,7 +44,7 @@ def _click(qtbot: QtBot, button: Any) -> None:
 
 
 def _wait(qtbot: QtBot, widget: SegmentWidget) -> None:
-    qtbot.waitUntil(widget.run_button.isEnabled, timeout=10_000)
+    qtbot.waitUntil(widget.panel.run_button.isEnabled, timeout=10_000)
 
 
 def _table(widget: SegmentWidget) -> list[tuple[str, ...]]:
@@ -56,7 +56,7 @@ def test_one_click_outlines_names_and_counts_the_cells(
     qtbot: QtBot, viewer: Any, widget: SegmentWidget, fake_model: Any, smear: Smear
 ) -> None:
     assert not widget.differential.isVisibleTo(widget)
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     _wait(qtbot, widget)
 
     cells = viewer.layers["field WBC"]
@@ -82,19 +82,19 @@ def test_one_click_outlines_names_and_counts_the_cells(
     for name in set(smear.classes.values()):
         count = list(smear.classes.values()).count(name)
         assert rows[name] == (count, f"{100 * count / len(smear.classes):.1f} %")
-    assert widget.message.text().startswith(f"{len(smear.classes)} cells in ")
-    assert widget.message.text().endswith("diameter 60 px; 1 to review")
+    assert widget.panel.message.text().startswith(f"{len(smear.classes)} cells in ")
+    assert widget.panel.message.text().endswith("diameter 60 px; 1 to review")
 
 
 def test_what_is_set_reaches_the_model_and_a_second_run_updates(
     qtbot: QtBot, viewer: Any, widget: SegmentWidget, fake_model: Any
 ) -> None:
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     _wait(qtbot, widget)
     qtbot.keyClicks(widget.model, "mine")
     widget.diameter.setValue(85)
     widget.explain.setChecked(True)
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     _wait(qtbot, widget)
 
     assert fake_model.calls[1] | {"model": "mine", "diameter": 85.0, "explain": True} == fake_model.calls[1]
@@ -106,18 +106,18 @@ def test_while_it_runs_it_shows_progress_and_no_second_run_starts(
     qtbot: QtBot, widget: SegmentWidget, fake_model: Any
 ) -> None:
     fake_model.hold.clear()
-    _click(qtbot, widget.run_button)
-    qtbot.waitUntil(lambda: widget.progress.value() == 3, timeout=5000)
-    assert widget.progress.isVisibleTo(widget)
-    assert "finding cells" in widget.progress.text()
+    _click(qtbot, widget.panel.run_button)
+    qtbot.waitUntil(lambda: widget.panel.progress.value() == 3, timeout=5000)
+    assert widget.panel.progress.isVisibleTo(widget)
+    assert "finding cells" in widget.panel.progress.text()
     assert len(napari_progress._all_instances) == 1
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     widget.run()
     fake_model.hold.set()
     _wait(qtbot, widget)
     assert len(fake_model.calls) == 1
-    assert not widget.progress.isVisibleTo(widget)
-    assert not widget.cancel_button.isEnabled()
+    assert not widget.panel.progress.isVisibleTo(widget)
+    assert not widget.panel.cancel_button.isEnabled()
     assert not napari_progress._all_instances
 
 
@@ -125,18 +125,18 @@ def test_cancel_acts_within_a_second_and_leaves_the_viewer_as_it_was(
     qtbot: QtBot, viewer: Any, widget: SegmentWidget, fake_model: Any
 ) -> None:
     fake_model.hold.clear()
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     qtbot.waitUntil(lambda: bool(fake_model.calls), timeout=5000)
     begun = time.perf_counter()
-    _click(qtbot, widget.cancel_button)
+    _click(qtbot, widget.panel.cancel_button)
     _wait(qtbot, widget)
     assert time.perf_counter() - begun < 1
     assert [layer.name for layer in viewer.layers] == ["field"]
-    assert widget.message.text() == "Stopped; nothing was changed."
+    assert widget.panel.message.text() == "Stopped; nothing was changed."
     assert not napari_progress._all_instances
 
     fake_model.hold.set()
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     _wait(qtbot, widget)
     assert "field WBC" in viewer.layers
 
@@ -145,10 +145,10 @@ def test_an_error_is_told_and_the_next_run_is_free(
     qtbot: QtBot, viewer: Any, widget: SegmentWidget, fake_model: Any, notifications: list[Any]
 ) -> None:
     fake_model.error = ModelNotFoundError("no model 'x'; known: leukocytes")
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     _wait(qtbot, widget)
     assert [n.message for n in notifications] == ["no model 'x'; known: leukocytes"]
-    assert widget.message.text() == "Failed; the notification says why."
+    assert widget.panel.message.text() == "Failed; the notification says why."
     assert [layer.name for layer in viewer.layers] == ["field"]
     assert not napari_progress._all_instances
 
@@ -167,20 +167,20 @@ def test_the_choice_follows_the_viewer(viewer: Any, widget: SegmentWidget, smear
     assert names() == ["renamed"]
     viewer.layers.clear()
     assert names() == []
-    assert not widget.run_button.isEnabled()
-    assert widget.run_button.toolTip() == "Open a colour image of a stained smear first."
+    assert not widget.panel.run_button.isEnabled()
+    assert widget.panel.run_button.toolTip() == "Open a colour image of a stained smear first."
 
 
 def test_an_image_that_is_removed_meanwhile_does_no_harm(
     qtbot: QtBot, viewer: Any, widget: SegmentWidget, fake_model: Any
 ) -> None:
     fake_model.hold.clear()
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     qtbot.waitUntil(lambda: bool(fake_model.calls), timeout=5000)
     viewer.layers.clear()
     fake_model.hold.set()
-    qtbot.waitUntil(lambda: bool(widget.message.text()), timeout=5000)
-    assert widget.message.text() == "field was removed; its result was dropped."
+    qtbot.waitUntil(lambda: bool(widget.panel.message.text()), timeout=5000)
+    assert widget.panel.message.text() == "field was removed; its result was dropped."
     assert len(viewer.layers) == 0
 
 
@@ -188,7 +188,7 @@ def test_a_widget_that_is_closed_meanwhile_does_no_harm(
     qtbot: QtBot, viewer: Any, widget: SegmentWidget, fake_model: Any, smear: Smear
 ) -> None:
     fake_model.hold.clear()
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     qtbot.waitUntil(lambda: bool(fake_model.calls), timeout=5000)
     with qtbot.captureExceptions() as raised:
         viewer.window.remove_dock_widget(widget)
@@ -202,7 +202,7 @@ def test_a_widget_that_is_closed_meanwhile_does_no_harm(
 
 def test_a_closed_widget_is_forgotten(qtbot: QtBot, viewer: Any, fake_model: Any) -> None:
     widget = viewer.window.add_plugin_dock_widget("napari-sgcldff", "Segment cells")[1]
-    _click(qtbot, widget.run_button)
+    _click(qtbot, widget.panel.run_button)
     _wait(qtbot, widget)
     gone = weakref.ref(widget)
     viewer.window.remove_dock_widget(widget)
@@ -221,7 +221,7 @@ def test_the_window_does_not_freeze(qtbot: QtBot, widget: SegmentWidget, fake_mo
         timer = QTimer()
         timer.timeout.connect(partial(_tick, ticks))
         timer.start(5)
-        _click(qtbot, widget.run_button)
+        _click(qtbot, widget.panel.run_button)
         qtbot.wait(300)
         timer.stop()
         fake_model.hold.set()
