@@ -83,6 +83,37 @@ def add_command(
     stdout.print(f"{target.name}: added, in {target}", markup=False, soft_wrap=True)
 
 
+@app.command("calibrate")
+def calibrate_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model's name, or its folder.")],
+    trials: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="TRIAL...", help="Folders of a cross-validation's finished trials, DIR/seed<S>/fold<K>."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the calibrated model.")],
+) -> None:
+    """Fit sets of classes, for 'predict --sets', on cells that sisters of the model had not learned from.
+
+    A model that learned from every image has none left to be fitted on. The networks of a
+    cross-validation by the same recipe have, and stand in for it.
+    """
+    from sgcldff_core.evaluation.conformal import with_class_sets
+    from sgcldff_core.evaluation.named_cells import named_cells
+    from sgcldff_core.evaluation.trial import read_trial
+    from sgcldff_core.model import load_model, save_model
+
+    cells = named_cells(image for trial in trials for image in read_trial(trial).images)
+    calibrated = with_class_sets(load_model(name), cells)
+    save_model(calibrated, out)
+    stdout.print(
+        f"{out.name}: fitted on {len(cells.keys)} cells; {_listed(calibrated.calibration)}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 def _listed(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_listed(part)}" for key, part in value.items())
