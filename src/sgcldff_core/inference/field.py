@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from sgcldff_core.inference.forward import FieldMaps
-from sgcldff_core.inference.instances import separate_cells
+from sgcldff_core.inference.instances import InstanceSettings, separate_cells
 from sgcldff_core.inference.resampling import resize_image
 from sgcldff_core.inference.tiling import map_field
 from sgcldff_core.saliency import compute_prior
@@ -130,4 +130,5 @@ def look_again(
 
 def _cells(maps: FieldMaps, model: Model) -> NDArray[np.int32]:
     cell, nucleus, distance = torch.sigmoid(maps.logits).cpu().numpy()
-    return separate_cells(cell, nucleus, distance, model.config.canonical_diameter)
+    settings = InstanceSettings.of_model(model.calibration)
+    return separate_cells(cell, nucleus, distance, model.config.canonical_diameter, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,10 @@ from skimage.segmentation import watershed
 
 from sgcldff_core.errors import ConfigError
 
-__all__ = ["InstanceSettings", "separate_cells"]
+__all__ = ["SIGNS", "InstanceSettings", "separate_cells"]
+
+SIGNS = ("sure", "nucleus", "deep")
+"""Settings that training may lower to what a model's own cells have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,9 @@ class InstanceSettings:
         Three signs of a leukocyte: mean probability of its pixels, share of its area that is
         nucleus, largest value of the distance map. What misses two of them is a platelet on a red
         cell, or dirt. On held-out fields of Zheng and BCCD real cells have 0.96, 0.27 and 0.76 or
-        more; one sign may be absent, as in a model that was never shown nuclei.
+        more with a model that learned for long; one that learned for minutes is less sure of
+        everything, so training notes what its own held-out cells have, see `of_model`. One sign
+        may be absent, as in a model that was never shown nuclei.
 
     Raises
     ------
@@ -51,6 +57,17 @@ class InstanceSettings:
     sure: float = 0.94
     nucleus: float = 0.15
     deep: float = 0.6
+
+    @classmethod
+    def of_model(cls, calibration: Mapping[str, float]) -> InstanceSettings:
+        """Return the settings that fit a model, by the signs that its calibration holds.
+
+        Parameters
+        ----------
+        calibration : mapping of str to float
+            The model's; ``sure``, ``nucleus`` and ``deep`` are looked at, and may be missing.
+        """
+        return cls(**{name: float(calibration[name]) for name in SIGNS if name in calibration})
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:

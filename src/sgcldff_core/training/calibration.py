@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from sgcldff_core.inference.instances import SIGNS, InstanceSettings
+
 if TYPE_CHECKING:
     from sgcldff_core.model import SgcldffNetwork
 
-__all__ = ["fit_calibration", "log_prior_shift", "with_prior_shift"]
+__all__ = ["fit_calibration", "fit_signs", "log_prior_shift", "with_prior_shift"]
 
 _ENOUGH = 10  # held-out cells, to fit anything to
 _TEMPERATURES = (0.25, 8.0)
@@ -100,6 +102,31 @@ def fit_calibration(
     bounds = [tuple(np.log(_TEMPERATURES)), (0.0, 1.0)]
     best = minimize(unlikelihood, [0.0, 0.5], method="L-BFGS-B", bounds=bounds)
     return float(np.exp(best.x[0])), float(best.x[1])
+
+
+def fit_signs(signs: NDArray[np.floating]) -> dict[str, float]:
+    """Return how sure a model is of real cells, for telling them from debris.
+
+    A network that learned for minutes outlines cells well long before it is as sure of them as one
+    that learned for hours. Held to what the latter is sure of, it would find nothing.
+
+    Parameters
+    ----------
+    signs : ndarray
+        (N, 3) of held-out cells, see `ValidationFigures`.
+
+    Returns
+    -------
+    dict of str to float
+        ``sure``, ``nucleus`` and ``deep`` of `sgcldff_core.inference.instances.InstanceSettings`:
+        95 % of what all but one cell in twenty have, and no more than the defaults. Empty where
+        there are fewer than ten cells.
+    """
+    if len(signs) < _ENOUGH:
+        return {}
+    usual = InstanceSettings()
+    low = 0.95 * np.quantile(signs, 0.05, axis=0)
+    return {name: float(min(value, getattr(usual, name))) for name, value in zip(SIGNS, low, strict=True)}
 
 
 def with_prior_shift(network: SgcldffNetwork, shift: NDArray[np.float64]) -> SgcldffNetwork:

@@ -15,7 +15,7 @@ from torch import nn
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.losses import MultiTaskLoss
 from sgcldff_core.model import Model, SgcldffNetwork, build_network, load_model, save_model
-from sgcldff_core.training.calibration import fit_calibration, with_prior_shift
+from sgcldff_core.training.calibration import fit_calibration, fit_signs, with_prior_shift
 from sgcldff_core.training.logs import TrainingLog
 from sgcldff_core.training.schedule import (
     learning_rate_factor,
@@ -196,11 +196,13 @@ class _Run:
         shift = self.stream.log_prior_shift(self.loss.classification.emphasis)
         known = (self.config.temperature, self.config.prior_shift)
         temperature, share = fit_calibration(figures.logits, figures.classes, shift, known) if figures else known
+        signs = fit_signs(figures.signs) if figures else {}
         model = Model(
             name=self.folder.name,
             config=self.config.model,
             network=with_prior_shift(network, share * shift),
-            calibration={"temperature": temperature, "prior_shift": share},
+            calibration={"temperature": temperature, "prior_shift": share}
+            | (fit_signs(figures.signs) if figures else {}),
             training=self.provenance | {"settings": self.config.to_dict()},
             metrics={"validation during training, at the canonical scale": figures.to_dict()} if figures else {},
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from sgcldff_core.losses import UNKNOWN
-from sgcldff_core.model import STRIDE, SgcldffNetwork
+from sgcldff_core.model import STRIDE, NetworkOutput, SgcldffNetwork
 from sgcldff_core.training.prepared import MARGIN, PreparedSample
 from sgcldff_core.training.step import pooling_nuclei
 from sgcldff_core.training.targets import collate, make_targets
@@ -37,6 +37,9 @@ class ValidationFigures:
         (N, classes) of those cells.
     classes : ndarray
         (N,) their classes.
+    signs : ndarray
+        (M, 3) of annotated cells, known class or not: mean probability of their pixels, share of
+        their area that is seen as nucleus, largest value of the distance map.
     """
 
     iou: dict[str, float]
@@ -45,6 +48,7 @@ class ValidationFigures:
     macro_f1: float
     logits: NDArray[np.float32]
     classes: NDArray[np.int64]
+    signs: NDArray[np.float32]
 
     @property
     def score(self) -> float:
@@ -89,7 +93,7 @@ def validate(
     device = next(network.parameters()).device
     ious: dict[str, list[float]] = {}
     nuclei: list[float] = []
-    logits, classes = [], []
+    logits, classes, signs = [], [], []
     for sample in samples:
         view = whole_view(sample)
         image, prior = collate([view])
@@ -97,6 +101,7 @@ def validate(
         output = network(image.to(device), prior.to(device))
         known = targets.cell_weight > 0
         if sample.labels is not None:
+            signs.extend(_signs(output, view))
             ious.setdefault(sample.source, []).append(_iou(output.cell, targets.cell, known))
         if sample.nucleus is not None and bool(sample.nucleus.any()):
             nuclei.append(_iou(output.nucleus, targets.nucleus, known))
@@ -119,6 +124,7 @@ def validate(
         else float("nan"),
         logits=all_logits,
         classes=all_classes,
+        signs=np.array(signs, np.float32).reshape(-1, 3),
     )
 
 
@@ -127,6 +133,16 @@ def whole_view(sample: PreparedSample) -> View:
     height, width = sample.image.shape[:2]
     size = int(np.ceil(max(height, width) / MARGIN / STRIDE)) * STRIDE
     return render_view(sample, Placement((height / 2, width / 2), 1 / MARGIN, 0.0, False), size)
+
+
+def _signs(output: NetworkOutput, view: View) -> list[tuple[float, float, float]]:
+    """Measure what `sgcldff_core.inference.instances.separate_cells` tells cells from debris by."""
+    if view.labels is None:
+        return []
+    cell, distance = output.cell[0, 0].sigmoid().cpu(), output.distance[0, 0].sigmoid().cpu()
+    nucleus = (output.nucleus[0, 0] > 0).float().cpu()
+    masks = [view.labels == label for label in view.labels.unique().tolist() if label > 0]
+    return [(cell[m].mean().item(), nucleus[m].mean().item(), distance[m].max().item()) for m in masks]
 
 
 def _iou(logits: torch.Tensor, target: torch.Tensor, known: torch.Tensor) -> float:

@@ -77,6 +77,15 @@ def test_what_misses_two_signs_of_a_leukocyte_is_none() -> None:
                 assert separate_cells(unsure, anucleate, shallow, DIAMETER).max() == (missing < 2)
 
 
+def test_a_model_says_what_its_own_cells_have() -> None:
+    cell, nucleus, distance = maps(disc(80, 100, 20))
+    unsure = (0.7 * cell, nucleus, 0.5 * distance)
+    assert separate_cells(*unsure, DIAMETER).max() == 0
+    own = InstanceSettings.of_model({"temperature": 2.0, "sure": 0.65, "deep": 0.4})
+    assert own == InstanceSettings(sure=0.65, deep=0.4)
+    assert separate_cells(*unsure, DIAMETER, own).max() == 1
+
+
 def test_debris_and_slivers_at_the_border_are_dropped() -> None:
     whole, speck, half, sliver = disc(80, 100, 20), disc(30, 30, 5), disc(0, 150, 18), disc(171, 60, 18)
     labels = separate_cells(*maps(whole, speck, half, sliver), DIAMETER)

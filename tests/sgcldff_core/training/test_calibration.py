@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgcldff_core.model import ModelConfig, build_network
-from sgcldff_core.training.calibration import fit_calibration, log_prior_shift, with_prior_shift
+from sgcldff_core.training.calibration import fit_calibration, fit_signs, log_prior_shift, with_prior_shift
 
 
 def test_the_shift_is_the_ratio_of_odds() -> None:
@@ -63,3 +63,13 @@ def test_the_shift_goes_into_a_copy() -> None:
 def test_too_few_cells_leave_what_cross_validation_found() -> None:
     logits, classes = np.zeros((9, 2)), np.zeros(9, np.int64)
     assert fit_calibration(logits, classes, np.zeros(2), (1.3, 0.6)) == (1.3, 0.6)
+
+
+def test_a_model_that_is_sure_of_little_is_not_held_to_what_others_are_sure_of() -> None:
+    rng = np.random.default_rng(0)
+    signs = np.stack([rng.uniform(0.7, 0.8, 200), rng.uniform(0.2, 0.4, 200), rng.uniform(0.4, 0.5, 200)], 1)
+    found = fit_signs(signs)
+    assert found["sure"] == pytest.approx(0.95 * 0.705, abs=0.01)
+    assert found["deep"] == pytest.approx(0.95 * 0.405, abs=0.01)
+    assert found["nucleus"] == 0.15  # the default: these have more
+    assert fit_signs(signs[:9]) == {}
