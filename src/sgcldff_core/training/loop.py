@@ -201,8 +201,7 @@ class _Run:
             name=self.folder.name,
             config=self.config.model,
             network=with_prior_shift(network, share * shift),
-            calibration={"temperature": temperature, "prior_shift": share}
-            | (fit_signs(figures.signs) if figures else {}),
+            calibration={"temperature": temperature, "prior_shift": share} | signs,
             training=self.provenance | {"settings": self.config.to_dict()},
             metrics={"validation during training, at the canonical scale": figures.to_dict()} if figures else {},
         )
