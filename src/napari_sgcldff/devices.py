@@ -36,11 +36,17 @@ def hindrance(device: str) -> str:
             return "" if torch.cuda.is_available() else "No graphics card that PyTorch can use was found."
         if not _built_for_gpu():
             return "The installed PyTorch is one for the processor only."
-        if not any(ctypes.util.find_library(name) for name in ("cuda", "nvcuda", "amdhip64")):
+        if not _has_driver():
             return "No driver of a graphics card was found."
     if device == "mps" and (sys.platform != "darwin" or platform.machine() != "arm64"):
         return "Only on Macs with Apple silicon."
     return ""
+
+
+def _has_driver() -> bool:
+    if sys.platform == "linux":  # NVIDIA, AMD, and either of them within Windows
+        return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
+    return any(ctypes.util.find_library(name) for name in ("nvcuda", "amdhip64"))
 
 
 def _built_for_gpu() -> bool:

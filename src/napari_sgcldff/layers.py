@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _OUTLINE = 3  # px
+_MOST_OUTLINED = 1_500_000  # px of a plane: above, drawing outlines anew at every change holds up the window
 _TITLES = {"saliency": "saliency", "gradcam": "Grad-CAM"}
 _LOOKS: dict[str, dict[str, Any]] = {
     "saliency": {"colormap": "inferno", "blending": "additive", "opacity": 0.6},
@@ -171,7 +172,13 @@ def classes_of(layer: Labels) -> dict[int, str]:
     return {int(label): str(name) for label, name in zip(known["index"], known["class"], strict=True)}
 
 
-def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple], *, all_results: bool = True) -> list[Layer]:
+def show_layers(
+    viewer: ViewerModel,
+    layers: Sequence[LayerDataTuple],
+    *,
+    all_results: bool = True,
+    between: Callable[[], None] | None = None,
+) -> list[Layer]:
     """Put results into the viewer; those of an earlier run on the same picture are updated.
 
     Parameters
@@ -182,6 +189,8 @@ def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple], *, all_re
         From `prediction_layers`.
     all_results : bool
         Whether these are all results of their pictures, so that others, of an earlier run, are removed.
+    between : callable, optional
+        Called after each layer; napari takes its time for each, in which a window could be drawn.
 
     Returns
     -------
@@ -199,16 +208,15 @@ def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple], *, all_re
             old.metadata = {**old.metadata, KEY: {**old.metadata[KEY], "role": "corrected"}}
             old.name, old = f"{old.name} corrected", None
         if old is None:
-            new = viewer.add_layer(Layer.create(data, attributes, kind))
-            if kind == "labels":  # outlines, so that the cell itself can be judged; the constructor takes none
-                new.contour, new.opacity = _OUTLINE, 1.0
-            shown.append(new)
-            continue
-        old.data = data
-        for name in ("metadata", "translate", "scale", "features", "colormap"):
-            if name in attributes and (name != "colormap" or kind == "labels"):
-                setattr(old, name, attributes[name])
+            old = viewer.add_layer(Layer.create(data, attributes, kind))
+            if kind == "labels" and data.shape[-2] * data.shape[-1] <= _MOST_OUTLINED:
+                # Outlines, so that the cell itself can be judged; the constructor takes none.
+                old.contour, old.opacity = _OUTLINE, 1.0
+        else:
+            _update(old, data, attributes, kind)
         shown.append(old)
+        if between is not None:
+            between()
     if not all_results:
         return shown
     # What this run did not make again, like a Grad-CAM that is no longer asked for, belongs to no run any more.
@@ -218,6 +226,17 @@ def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple], *, all_re
         if layer not in shown and (about.get("source"), about.get("role")) in made:
             viewer.layers.remove(layer)
     return shown
+
+
+def _update(layer: Layer, data: Any, attributes: Mapping[str, Any], kind: str) -> None:
+    visible, layer.visible = layer.visible, False  # or each attribute would be drawn for itself
+    if kind == "labels" and data.shape[-2] * data.shape[-1] > _MOST_OUTLINED:
+        layer.contour = 0
+    layer.data = data
+    for name in ("metadata", "translate", "scale", "features", "colormap"):
+        if name in attributes and (name != "colormap" or kind == "labels"):
+            setattr(layer, name, attributes[name])
+    layer.visible = visible
 
 
 def _about(layers: Sequence[Layer]) -> list[Mapping[str, Any]]:

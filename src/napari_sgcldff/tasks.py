@@ -10,6 +10,7 @@ torch takes it a good part of a second, in which the window would stand still.
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -116,7 +117,7 @@ class Task(Generic[T]):
         # Before the start, or what a quick task says is lost.
         self._worker.yielded.connect(self._progressed)
         self._worker.finished.connect(self._finished)
-        _set_aside(+1)
+        _upkeep.begin()
         self._worker.start()
 
     def cancel(self) -> None:
@@ -164,7 +165,7 @@ class Task(Generic[T]):
 
     def _finished(self) -> None:
         stopped = self._worker is None or self._worker.abort_requested or isinstance(self._error, CancelledError)
-        _set_aside(-1)
+        _upkeep.end()
         error, result = self._error, self._result
         self._worker, self._error, self._result = None, None, []
         if self._bar is not None:
@@ -184,17 +185,33 @@ class Task(Generic[T]):
                 told(ending)
 
 
-_under_way = 0
+_SHORT = 0.001  # s that a worker may compute before it lets the window have its turn; Python's own is 0.005
 
 
-def _set_aside(change: int) -> None:
-    """Hide what there is from the garbage collector while any task is on; called in the main thread."""
-    global _under_way
-    _under_way += change
-    if _under_way:
+class _Upkeep:
+    """What is set for the whole process while any task is on; used in the main thread only."""
+
+    def __init__(self) -> None:
+        self._tasks = 0
+        self._interval = 0.0
+
+    def begin(self) -> None:
+        """Hide what there is from the garbage collector, and let the window interrupt sooner."""
         gc.freeze()
-    else:
-        gc.unfreeze()
+        if not self._tasks:
+            self._interval = sys.getswitchinterval()
+            sys.setswitchinterval(_SHORT)
+        self._tasks += 1
+
+    def end(self) -> None:
+        """Put everything back after the last task."""
+        self._tasks -= 1
+        if not self._tasks:
+            sys.setswitchinterval(self._interval)
+            gc.unfreeze()
+
+
+_upkeep = _Upkeep()
 
 
 def _ignore(result: object) -> None:

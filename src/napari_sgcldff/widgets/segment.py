@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import napari
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from napari_sgcldff.extent import Extent, is_smear, plane_count
 from napari_sgcldff.layers import finding_layers, show_layers
@@ -116,7 +116,7 @@ class SegmentWidget(QWidget):
             self.panel.message.setText(f"{finding.extent.name} was removed; its result was dropped.")
             return
         # The cells come last; with them selected, the status bar tells of the cell under the mouse.
-        cells = show_layers(self._viewer, finding_layers(finding))[-1]
+        cells = show_layers(self._viewer, finding_layers(finding), between=QApplication.processEvents)[-1]
         self._viewer.layers.selection.active = cells
         self._session.cells, self._session.label = str(cells.unique_id), 0
         self._say(finding, "")
