@@ -233,7 +233,10 @@ def _update(layer: Layer, data: Any, attributes: Mapping[str, Any], kind: str) -
     if kind == "labels" and data.shape[-2] * data.shape[-1] > _MOST_OUTLINED:
         layer.contour = 0
     layer.data = data
-    for name in ("metadata", "translate", "scale", "features", "colormap"):
+    for name in ("translate", "scale"):
+        if name in attributes and not np.array_equal(getattr(layer, name), attributes[name]):
+            setattr(layer, name, attributes[name])
+    for name in ("metadata", "features", "colormap"):
         if name in attributes and (name != "colormap" or kind == "labels"):
             setattr(layer, name, attributes[name])
     layer.visible = visible
