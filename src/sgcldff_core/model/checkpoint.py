@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.errors import ConfigError, CorruptModelError, ModelNotFoundError
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model.config import ModelConfig
@@ -99,7 +100,7 @@ def available_models() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for home in (_SHIPPED, user_models()):
         if home.is_dir():
-            found |= {p.parent.name: p.parent for p in sorted(home.glob(f"*/{_DESCRIPTION}"))}
+            found |= {p.parent.name: p.parent for p in sorted(home.glob(f"[!.]*/{_DESCRIPTION}"))}
     return found
 
 
@@ -241,7 +242,7 @@ def save_model(model: Model, folder: Path | str, *, half: bool = True) -> Path:
     return folder
 
 
-def add_model(source: Path | str, name: str | None = None) -> Path:
+def add_model(source: Path | str, name: str | None = None, *, overwrite: bool = False) -> Path:
     """Copy a model into the user's folder after checking that it loads.
 
     Parameters
@@ -250,6 +251,8 @@ def add_model(source: Path | str, name: str | None = None) -> Path:
         A model folder.
     name : str, optional
         Name to give it; by default the folder's.
+    overwrite : bool
+        Whether a model of that name in the user's folder is replaced; a shipped one never is.
 
     Returns
     -------
@@ -267,13 +270,13 @@ def add_model(source: Path | str, name: str | None = None) -> Path:
     load_model(folder)
     name = name or folder.name
     target = user_models() / name
-    if Path(name).name != name or name in ("", ".", ".."):
+    if Path(name).name != name or name.startswith(".") or not name.strip():
         raise ConfigError(f"{name!r} is no name for a model; use a plain folder name")
-    if name in available_models():
-        raise ConfigError(f"there is a model {name!r} already; choose another name with --name")
-    for file in (_WEIGHTS, _DESCRIPTION):  # the description last: with it the model becomes visible
-        with written_atomically(target / file) as draft:
-            shutil.copyfile(folder / file, draft)
+    if name in available_models() and not (overwrite and (target / _DESCRIPTION).is_file()):
+        raise ConfigError(f"there is a model {name!r} already; choose another name")
+    with folder_drafted(target, mark=_DESCRIPTION, overwrite=overwrite) as draft:
+        for file in (_WEIGHTS, _DESCRIPTION):
+            shutil.copyfile(folder / file, draft / file)
     return target
 
 

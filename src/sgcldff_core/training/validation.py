@@ -13,12 +13,34 @@ from sklearn.metrics import f1_score
 
 from sgcldff_core.losses import UNKNOWN
 from sgcldff_core.model import STRIDE, SgcldffNetwork
-from sgcldff_core.training.prepared import MARGIN, PreparedSample
+from sgcldff_core.training.prepared import MARGIN, PreparedSample, Watch
 from sgcldff_core.training.step import pooling_nuclei
 from sgcldff_core.training.targets import collate, make_targets
 from sgcldff_core.training.views import Placement, View, render_view
 
-__all__ = ["ValidationFigures", "validate", "whole_view"]
+__all__ = ["Outlined", "ValidationFigures", "validate", "whole_view"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlined:
+    """A held-out image as a network sees it just now, to be looked at.
+
+    Attributes
+    ----------
+    name : str
+        Of the sample.
+    image : ndarray
+        (H, W, 3) uint8 at the canonical scale.
+    annotated : ndarray or None
+        (H, W) bool, the leukocytes; None where nobody drew them.
+    found : ndarray
+        (H, W) bool, the leukocytes that the network finds.
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    annotated: NDArray[np.bool_] | None
+    found: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +59,8 @@ class ValidationFigures:
         (N, classes) of those cells.
     classes : ndarray
         (N,) their classes.
+    outlined : tuple of Outlined
+        The first images, as many as were asked for.
     """
 
     iou: dict[str, float]
@@ -45,6 +69,7 @@ class ValidationFigures:
     macro_f1: float
     logits: NDArray[np.float32]
     classes: NDArray[np.int64]
+    outlined: tuple[Outlined, ...] = ()
 
     @property
     def score(self) -> float:
@@ -66,7 +91,12 @@ class ValidationFigures:
 
 @torch.inference_mode()
 def validate(
-    network: SgcldffNetwork, samples: Sequence[PreparedSample], canonical_diameter: float
+    network: SgcldffNetwork,
+    samples: Sequence[PreparedSample],
+    canonical_diameter: float,
+    *,
+    show: int = 0,
+    watch: Watch | None = None,
 ) -> ValidationFigures:
     """Run a network over held-out samples, each as a whole.
 
@@ -78,6 +108,10 @@ def validate(
         Held out.
     canonical_diameter : float
         Of the model, in px.
+    show : int
+        Of so many samples the outlines are returned too.
+    watch : callable, optional
+        Called before each sample; may raise `CancelledError`.
 
     Returns
     -------
@@ -90,12 +124,17 @@ def validate(
     ious: dict[str, list[float]] = {}
     nuclei: list[float] = []
     logits, classes = [], []
-    for sample in samples:
+    outlined: list[Outlined] = []
+    for number, sample in enumerate(samples):
+        if watch is not None:
+            watch("validating", number, len(samples))
         view = whole_view(sample)
         image, prior = collate([view])
         targets = make_targets([view], [1.0] * 64, canonical_diameter).to(device)
         output = network(image.to(device), prior.to(device))
         known = targets.cell_weight > 0
+        if len(outlined) < show:
+            outlined.append(_outlined(sample, view, output.cell))
         if sample.labels is not None:
             ious.setdefault(sample.source, []).append(_iou(output.cell, targets.cell, known))
         if sample.nucleus is not None and bool(sample.nucleus.any()):
@@ -119,6 +158,7 @@ def validate(
         else float("nan"),
         logits=all_logits,
         classes=all_classes,
+        outlined=tuple(outlined),
     )
 
 
@@ -127,6 +167,14 @@ def whole_view(sample: PreparedSample) -> View:
     height, width = sample.image.shape[:2]
     size = int(np.ceil(max(height, width) / MARGIN / STRIDE)) * STRIDE
     return render_view(sample, Placement((height / 2, width / 2), 1 / MARGIN, 0.0, False), size)
+
+
+def _outlined(sample: PreparedSample, view: View, cell: torch.Tensor) -> Outlined:
+    rows, columns = view.inside.any(1), view.inside.any(0)  # the view is square, the image need not be
+    image = (255 * view.image[:, rows][:, :, columns]).round().clamp(0, 255).byte().permute(1, 2, 0)
+    labels = None if view.labels is None else (view.labels > 0)[rows][:, columns].numpy()
+    found = (cell[0, 0] > 0).cpu()[rows][:, columns].numpy()
+    return Outlined(sample.name, np.ascontiguousarray(image.numpy()), labels, found)
 
 
 def _iou(logits: torch.Tensor, target: torch.Tensor, known: torch.Tensor) -> float:
