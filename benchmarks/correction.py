@@ -134,7 +134,7 @@ def main() -> None:
 
 
 def _line(title: str, values: dict[str, float], digits: int = 4) -> None:
-    print(f"  {title:28}" + "  ".join(f"{k} {v:.{digits}f}" for k, v in values.items()), flush=True)
+    print(f"  {title:28}" + "  ".join(f"{k} {v:.{digits}f}" for k, v in values.items()), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ class BeforeAfter:
         named right; a class that a model has not it cannot be right about), ``count_error`` (mean
         over images of how many cells too many or too few) and ``cells`` found; what the annotation
         cannot tell is missing.
+    images : int
+        How many could be read.
     cells : int
         Annotated, over all images.
     changes : tuple of Change
@@ -74,6 +76,7 @@ class BeforeAfter:
 
     before: Mapping[str, float]
     after: Mapping[str, float]
+    images: int
     cells: int
     changes: tuple[Change, ...]
     failures: tuple[DataError, ...]
@@ -138,7 +141,14 @@ def compare_before_after(
         changes = sorted(changes, key=_size, reverse=True)[:pictures]
     named = sum(len(new.classes) for _, new in pairs)
     figures = [_figures([pair[side] for pair in pairs], named) for side in (0, 1)]
-    return BeforeAfter(figures[0], figures[1], sum(new.cells or 0 for _, new in pairs), tuple(changes), tuple(failures))
+    return BeforeAfter(
+        figures[0],
+        figures[1],
+        len(pairs),
+        sum(new.cells or 0 for _, new in pairs),
+        tuple(changes),
+        tuple(failures),
+    )
 
 
 def _figures(images: Sequence[ImageAssessment], named: int) -> dict[str, float]:

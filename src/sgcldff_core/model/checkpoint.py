@@ -43,6 +43,7 @@ DEFAULT_MODEL = "leukocytes"
 FORMAT_VERSION = 1
 _WEIGHTS = "model.safetensors"
 _DESCRIPTION = "model.json"
+_MEMORY = "memory.safetensors"  # of some models, see training.memory
 _SHIPPED = Path(__file__).resolve().parents[1] / "models"
 
 
@@ -100,7 +101,7 @@ def available_models() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for home in (_SHIPPED, user_models()):
         if home.is_dir():
-            found |= {p.parent.name: p.parent for p in sorted(home.glob(f"[!.]*/{_DESCRIPTION}"))}
+            found |= {p.parent.name: p.parent for p in sorted(home.glob(f"*/{_DESCRIPTION}"))}
     return found
 
 
@@ -275,8 +276,9 @@ def add_model(source: Path | str, name: str | None = None, *, overwrite: bool = 
     if name in available_models() and not (overwrite and (target / _DESCRIPTION).is_file()):
         raise ConfigError(f"there is a model {name!r} already; choose another name")
     with folder_drafted(target, mark=_DESCRIPTION, overwrite=overwrite) as draft:
-        for file in (_WEIGHTS, _DESCRIPTION):
-            shutil.copyfile(folder / file, draft / file)
+        for file in (_WEIGHTS, _MEMORY, _DESCRIPTION):
+            if file != _MEMORY or (folder / file).is_file():
+                shutil.copyfile(folder / file, draft / file)
     return target
 
 

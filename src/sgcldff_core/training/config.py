@@ -124,7 +124,8 @@ class TrainingConfig:
     seed : int
         Of everything drawn at random.
     train : {"all", "heads"}
-        What is trained; with heads only, the backbone and fusion stay as they are.
+        What is trained; with heads only, what makes features stays as it is: backbone, fusion and the
+        embedding of cells. Only then can cells that the start remembers be recalled.
     precision : str
         As Lightning Fabric names it.
     model : ModelConfig

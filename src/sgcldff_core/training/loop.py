@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,11 +15,14 @@ from torch import nn
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.losses import MultiTaskLoss
-from sgcldff_core.model import Model, SgcldffNetwork, build_network, load_model, save_model
+from sgcldff_core.model import Model, SgcldffNetwork, find_model, load_model, save_model
+from sgcldff_core.model.checkpoint import describe
 from sgcldff_core.training.anchor import Anchor
 from sgcldff_core.training.calibration import fit_calibration, with_prior_shift
 from sgcldff_core.training.config import TrainingConfig
 from sgcldff_core.training.logs import TrainingLog
+from sgcldff_core.training.memory import Memory, load_memory, remember, save_memory
+from sgcldff_core.training.recall import Recall
 from sgcldff_core.training.schedule import (
     learning_rate_factor,
     make_optimizer,
@@ -27,9 +30,10 @@ from sgcldff_core.training.schedule import (
     saliency_factor,
     set_learning_rate,
 )
+from sgcldff_core.training.starting import SCRATCH, starting_network
 from sgcldff_core.training.state import load_checkpoint, save_checkpoint
 from sgcldff_core.training.step import TrainingStep
-from sgcldff_core.training.stream import ViewStream
+from sgcldff_core.training.stream import SYNTHETIC, ViewStream
 from sgcldff_core.training.validation import Outlined, ValidationFigures, validate
 
 if TYPE_CHECKING:
@@ -41,7 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "train"]
 
 CHECKPOINT = "checkpoint.safetensors"
-SCRATCH = ("imagenet", "random")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +150,11 @@ class _Run:
         counts = self.stream.counts
         self.provenance["cells_by_class"] = dict(zip(config.model.classes, counts, strict=True))
         self.base = None if config.start in SCRATCH else load_model(config.start)
-        self.network = _starting_network(config, self.base)
+        self.network = starting_network(config, self.base)
         self.anchor = Anchor(self.network, config.anchor)
+        self.memory, recall = self._recalled(training)
         loss = MultiTaskLoss(config.loss, counts, 2 * config.model.embedding)
-        step = TrainingStep(self.network, loss).to(memory_format=torch.channels_last)
+        step = TrainingStep(self.network, loss, recall).to(memory_format=torch.channels_last)
         optimizer = make_optimizer(self.network, loss, config)
         self.loss = loss
         self.step, self.optimizer = fabric.setup(step, optimizer)
@@ -184,6 +188,8 @@ class _Run:
                 # The log first: rows that the checkpoint does not know of yet are dropped on resume.
                 log.epoch(epoch + 1, figures.to_dict() if figures else None)
                 self._save(epoch + 1)
+                if epoch + 1 == config.epochs and self.memory is None:
+                    self._remember()
             self.fabric.barrier()
             told = (figures.to_dict(), figures.outlined) if figures else (None, ())
             yield Progress(epoch + 1, config.epochs, (epoch + 1) * steps, config.epochs * steps, losses, *told)
@@ -232,6 +238,32 @@ class _Run:
             stain=self.base.stain if self.base else None,
         )
         save_model(model, self.folder)
+        if self.memory is not None:
+            save_memory(self.memory, self.folder, describe(self.folder)["sha256"])
+
+    def _recalled(self, training: Sequence[PreparedSample]) -> tuple[Memory | None, Recall | None]:
+        """Return what the new model will remember, and the loss over what the base remembers now.
+
+        With the heads alone trained, features stay what they are, and so do memories of them.
+        """
+        config = self.config
+        old = load_memory(find_model(config.start), self.base.sha256) if self.base else None
+        if old is None or config.train != "heads":
+            return None, None
+        classes = config.model.classes
+        new = remember(self.network, training, classes, config.model.canonical_diameter, watch=self.watch)
+        kept = old.without_contradicted(new)
+        return kept.joined(new), Recall(kept, classes, config.loss.smoothing)
+
+    def _remember(self) -> None:
+        """Give the best model, which was trained as a whole, a memory of what it learned from."""
+        best = load_model(self.folder)
+        real = [s for s in self.stream.samples if s.source != SYNTHETIC]
+        chosen = [real[i] for i in np.random.default_rng(self.config.seed).permutation(len(real))]
+        network, diameter = best.network.to(self.fabric.device), best.config.canonical_diameter
+        memory = remember(network, chosen, best.config.classes, diameter, watch=self.watch)
+        if set(memory.classes) == set(best.config.classes):  # else what is missing would be forgotten the sooner
+            save_memory(memory, self.folder, best.sha256)
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"network": self.network, "mean": self.ema, "loss": self.loss}
@@ -255,31 +287,3 @@ class _Run:
             )
         self.best = notes["best"]
         return int(notes["epochs"])
-
-
-def _starting_network(config: TrainingConfig, base: Model | None) -> SgcldffNetwork:
-    if base is None:
-        network = build_network(config.model, imagenet=config.start == "imagenet")
-    else:
-        network = _grown_from(base, config)
-    if config.train == "heads":
-        for part in (network.backbone, network.gate, network.fusion):
-            if part is not None:
-                part.requires_grad_(False)
-    return network
-
-
-def _grown_from(base: Model, config: TrainingConfig) -> SgcldffNetwork:
-    """Take over another model's weights, and its class logits for classes of the same name."""
-    if replace(base.config, classes=config.model.classes, dropout=config.model.dropout) != config.model:
-        raise ConfigError(f"model {base.name} has another architecture than the settings' [model]; make them equal")
-    network = build_network(config.model)
-    fresh = network.classification.linear
-    state = base.network.state_dict()
-    weight, bias = fresh.weight.detach().clone(), fresh.bias.detach().clone()
-    for i, name in enumerate(config.model.classes):
-        if name in base.config.classes:
-            j = base.config.classes.index(name)
-            weight[i], bias[i] = state["classification.linear.weight"][j], state["classification.linear.bias"][j]
-    network.load_state_dict(state | {"classification.linear.weight": weight, "classification.linear.bias": bias})
-    return network

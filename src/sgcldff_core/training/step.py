@@ -28,12 +28,15 @@ class TrainingStep(nn.Module):
         What is trained.
     loss : MultiTaskLoss
         How it is judged.
+    recall : Module, optional
+        A loss over remembered cells, see `Recall`; it weighs as much as that of the class.
     """
 
-    def __init__(self, network: SgcldffNetwork, loss: MultiTaskLoss) -> None:
+    def __init__(self, network: SgcldffNetwork, loss: MultiTaskLoss, recall: nn.Module | None = None) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
+        self.recall = recall
 
     def forward(
         self, image: Tensor, prior: Tensor, annotation: Mapping[str, Tensor], saliency: float
@@ -60,6 +63,10 @@ class TrainingStep(nn.Module):
             nuclei = _mixed_nuclei(output, targets)
             logits, features = self.network.classify(output.fused, targets.pool_cell, nuclei, targets.image_of_cell)
             total, parts = self.loss(output, logits, features, targets, saliency=saliency)
+            if self.recall is not None:
+                recalled = self.recall(self.network.classification)
+                total = total + self.loss.config.classification * recalled
+                parts = {**parts, "recall": recalled.detach()}
         return total, parts
 
 

@@ -132,12 +132,12 @@ def test_heads_alone_leave_the_backbone_as_it_was(prepared, small_config, tmp_pa
 
 
 def test_a_new_class_keeps_what_is_known_of_the_others(prepared, small_config, tmp_path: Path) -> None:
-    from sgcldff_core.training.loop import _grown_from
+    from sgcldff_core.training.starting import grown_from
 
     list(train(prepared[:6], prepared[9:], replace(small_config, epochs=1, views=4), tmp_path / "base"))
     base = load_model(tmp_path / "base")
     classes = ("blast", *base.config.classes)
-    grown = _grown_from(base, replace(small_config, model=replace(base.config, classes=classes)))
+    grown = grown_from(base, replace(small_config, model=replace(base.config, classes=classes)))
     assert torch.equal(grown.classification.linear.weight[1:], base.network.classification.linear.weight)
 
 
