@@ -66,7 +66,7 @@ class Wish:
     pairs: tuple[LayerPair, ...]
     start: str = ""
     heads: bool = True
-    epochs: int = 8
+    epochs: int = 10
     validation: float = 0.2
     learning_rate: float | None = None
     views: int = 0

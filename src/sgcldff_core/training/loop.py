@@ -252,8 +252,7 @@ class _Run:
             return None, None
         classes = config.model.classes
         new = remember(self.network, training, classes, config.model.canonical_diameter, watch=self.watch)
-        kept = old.without_contradicted(new)
-        return kept.joined(new), Recall(kept, classes, config.loss.smoothing)
+        return old.joined(new), Recall(old, classes, config.loss.smoothing)
 
     def _remember(self) -> None:
         """Give the best model, which was trained as a whole, a memory of what it learned from."""

@@ -67,24 +67,6 @@ class Memory:
             kept += [i for i, other in enumerate(names) if other == name][:per_class]
         return Memory(features[kept], tuple(names[i] for i in kept))
 
-    def without_contradicted(self, newer: Memory) -> Memory:
-        """Return what new cells do not contradict.
-
-        A remembered cell is let go where a new cell of another class is more like it than half of
-        the remembered cells of its own class are: there the new name counts.
-        """
-        if not self.classes or not newer.classes:
-            return self
-        names = {name: i for i, name in enumerate(dict.fromkeys((*self.classes, *newer.classes)))}
-        own = torch.tensor([names[c] for c in self.classes])
-        new = torch.tensor([names[c] for c in newer.classes])
-        apart = torch.cdist(self.features, newer.features)
-        nearest = torch.where(own[:, None] != new[None], apart, torch.inf).amin(1)
-        within = torch.cdist(self.features, self.features)
-        usual = torch.where(own[:, None] == own[None], within, torch.nan).nanmedian(1).values
-        kept = torch.where(nearest > usual)[0].tolist()
-        return Memory(self.features[kept], tuple(self.classes[i] for i in kept))
-
 
 @torch.inference_mode()
 def remember(

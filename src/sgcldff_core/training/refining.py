@@ -34,7 +34,7 @@ def refining_settings(
     images: int,
     *,
     train: str = "heads",
-    epochs: int = 8,
+    epochs: int = 10,
     validation: float = 0.2,
     learning_rate: float | None = None,
     views: int = 0,
@@ -65,7 +65,7 @@ def refining_settings(
     validation : float
         Share of images held out.
     learning_rate : float, optional
-        At its highest; by default 1e-3 for heads alone, 4e-4 for all.
+        At its highest; by default 2e-3 for heads alone, 4e-4 for all.
     views : int
         Of one epoch; 0 for six of each image, from 64 to 640.
     anchor : float
@@ -85,7 +85,7 @@ def refining_settings(
         epochs=epochs,
         views=views or min(max(_VIEWS_PER_IMAGE * images, _FEWEST_VIEWS), _MOST_VIEWS),
         start=start,
-        learning_rate=learning_rate or (1e-3 if heads else 4e-4),
+        learning_rate=learning_rate or (2e-3 if heads else 4e-4),
         weight_decay=0.0 if anchor else settings.weight_decay,
         anchor=anchor,
         saliency_warmup=0.0,

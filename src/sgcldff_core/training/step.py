@@ -29,7 +29,7 @@ class TrainingStep(nn.Module):
     loss : MultiTaskLoss
         How it is judged.
     recall : Module, optional
-        A loss over remembered cells, see `Recall`; it weighs as much as that of the class.
+        A loss over remembered cells, see `Recall`; on top of the weight of the class loss.
     """
 
     def __init__(self, network: SgcldffNetwork, loss: MultiTaskLoss, recall: nn.Module | None = None) -> None:

@@ -100,18 +100,11 @@ def test_an_anchor_pulls_by_learning_rate_times_strength() -> None:
     torch.testing.assert_close(layer.weight.detach(), start + 0.5)
 
 
-def _cluster(centre: float, count: int, seed: int) -> torch.Tensor:
-    return centre + 0.1 * torch.randn(count, 4, generator=torch.Generator().manual_seed(seed))
-
-
-def test_new_cells_win_only_where_they_contradict() -> None:
-    old = Memory(torch.cat([_cluster(0, 5, 0), _cluster(3, 5, 1)]), ("a",) * 5 + ("b",) * 5)
-    kept = old.without_contradicted(Memory(_cluster(3, 4, 2), ("c",) * 4))
-    assert kept.classes.count("a") == 5
-    assert kept.classes.count("b") < 5
-    assert old.without_contradicted(Memory(_cluster(3, 4, 2), ("b",) * 4)).classes == old.classes
-    joined = old.joined(Memory(_cluster(3, 4, 2), ("b",) * 4), per_class=6)
-    assert (joined.classes.count("a"), joined.classes.count("b")) == (5, 6)
+def test_a_joined_memory_keeps_the_newest_of_each_class() -> None:
+    old = Memory(torch.arange(8.0)[:, None], ("a",) * 3 + ("b",) * 5)
+    joined = old.joined(Memory(torch.tensor([[10.0], [11.0]]), ("b", "c")), per_class=4)
+    assert (joined.classes.count("a"), joined.classes.count("b"), joined.classes.count("c")) == (3, 4, 1)
+    assert joined.features[list(joined.classes).index("b")].item() == 10
 
 
 def test_a_memory_is_found_again_and_belongs_to_its_weights(prepared, base, tmp_path) -> None:
