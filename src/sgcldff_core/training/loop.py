@@ -151,8 +151,9 @@ class _Run:
         self.provenance["cells_by_class"] = dict(zip(config.model.classes, counts, strict=True))
         self.base = None if config.start in SCRATCH else load_model(config.start)
         self.network = starting_network(config, self.base)
-        self.anchor = Anchor(self.network, config.anchor)
         self.memory, recall = self._recalled(training)
+        # Where cells are recalled, they keep the classes; an anchor would only keep them from new ones.
+        self.anchor = Anchor(self.network.segmentation if recall else self.network, config.anchor)
         loss = MultiTaskLoss(config.loss, counts, 2 * config.model.embedding)
         step = TrainingStep(self.network, loss, recall).to(memory_format=torch.channels_last)
         optimizer = make_optimizer(self.network, loss, config)

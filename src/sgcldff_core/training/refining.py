@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from sgcldff_core.datasets.kinds import NOT_LEUKOCYTES, UNNAMED
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.model import find_model
 from sgcldff_core.sample import Raster
 from sgcldff_core.training.config import AugmentationConfig, TrainingConfig
+from sgcldff_core.training.memory import MEMORY
 
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fresh_settings", "in_stain_of", "named_classes", "refining_settings"]
 
-_ANCHOR = 10.0
+_ANCHOR = 30.0
 _REHEARSED, _REHEARSAL = 48, 0.4  # synthetic smears, and their share among the views
 _VIEWS_PER_IMAGE, _FEWEST_VIEWS, _MOST_VIEWS = 6, 64, 640
 
@@ -39,7 +41,7 @@ def refining_settings(
     learning_rate: float | None = None,
     views: int = 0,
     anchor: float = _ANCHOR,
-    rehearsal: float = _REHEARSAL,
+    rehearsal: float | None = None,
     seed: int = 0,
 ) -> TrainingConfig:
     """Return the settings of a run that goes on from a model.
@@ -72,10 +74,14 @@ def refining_settings(
         See `TrainingConfig`.
     rehearsal : float
         Share of synthetic smears among the views: they show the classes that the new images do not.
+        By default none where the model remembers cells of its own that the heads can be shown, else 0.4.
     seed : int
         Of the draw.
     """
     heads = train == "heads"
+    if rehearsal is None:
+        recalls = heads and (find_model(start) / MEMORY).is_file()
+        rehearsal = 0.0 if recalls else _REHEARSAL
     added = [name for name in classes if name not in base.config.classes]
     settings = TrainingConfig()
     # What says where the fused map should be active teaches heads alone nothing.
