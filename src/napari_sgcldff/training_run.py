@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,61 +14,24 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from napari_sgcldff.torch_loading import load_torch
-from sgcldff_core.errors import ConfigError, FormatError
+from napari_sgcldff.training_wish import SCRATCH, Wish, settings_for, write_notes
+from sgcldff_core.errors import FormatError
 from sgcldff_core.files import write_json
 
 if TYPE_CHECKING:
-    from napari_sgcldff.layer_samples import LayerPair
     from sgcldff_core.evaluation.before_after import BeforeAfter
     from sgcldff_core.model import Model
     from sgcldff_core.sample import Sample
     from sgcldff_core.training import Progress, TrainingConfig
     from sgcldff_core.training.validation import Outlined
 
-__all__ = ["SCRATCH", "TrainingRun", "Wish", "runs_folder", "unfinished_runs"]
+__all__ = ["TrainingRun", "runs_folder", "unfinished_runs"]
 
-SCRATCH = ("imagenet", "random")
-"""Starts that are no model."""
-
-_NOTES, _LAYERS, _CHECKPOINT, _MODEL = "run.json", "layers", "checkpoint.safetensors", "model.json"
+_NOTES, _CHECKPOINT, _MODEL = "run.json", "checkpoint.safetensors", "model.json"
 _SHOWN = 3  # held-out images that are drawn as they are seen just now
 _ROUGH = 5  # held-out images, below which figures are no more than a hint
 
 Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Wish:
-    """What a person asks for.
-
-    Attributes
-    ----------
-    paths : tuple of str
-        Data sets of any format.
-    pairs : tuple of LayerPair
-        Open layers.
-    start : str
-        Name or folder of a model, empty for the shipped one; ``"imagenet"`` or ``"random"``.
-    heads : bool
-        Train the heads alone, where there is a model to go on from.
-    epochs : int
-        How long.
-    validation : float
-        Share of images held out; 0 for none.
-    learning_rate : float or None
-        At its highest; None for what suits the start.
-    views : int
-        Of one epoch; 0 for what suits the number of images.
-    """
-
-    paths: tuple[str, ...]
-    pairs: tuple[LayerPair, ...]
-    start: str = ""
-    heads: bool = True
-    epochs: int = 10
-    validation: float = 0.2
-    learning_rate: float | None = None
-    views: int = 0
 
 
 class TrainingRun:
@@ -166,7 +128,7 @@ class TrainingRun:
 
         self._going.set()
         resume = wish is None
-        written = self._read_notes() if wish is None else self._write_layers(wish, report)
+        written = self._read_notes() if wish is None else write_notes(wish, self.folder, report)
         samples, failures = read_annotated(written["paths"])
         samples = [s for s in samples if s.kinds]
         self._start = str(written["start"])
@@ -174,7 +136,7 @@ class TrainingRun:
         if wish is None:
             settings = TrainingConfig.from_dict(written["settings"])
         else:
-            settings = _settings(wish, base, samples)
+            settings = settings_for(wish, base, samples)
             write_json(self.folder / _NOTES, written | {"settings": settings.to_dict()})
         self.epochs = settings.epochs
         learned, held = split_samples(samples, settings.validation, settings.seed)
@@ -225,27 +187,6 @@ class TrainingRun:
         from sgcldff_core.model import add_model
 
         return add_model(self.folder, name, overwrite=overwrite)
-
-    def _write_layers(self, wish: Wish, report: Report) -> dict[str, Any]:
-        """Keep what was learned from layers beside the run, or it could not go on after a restart."""
-        from sgcldff_core.datasets.curated_writer import write_curated
-        from sgcldff_core.datasets.history import Change, Provenance
-
-        paths = [str(Path(path).absolute()) for path in wish.paths]
-        samples: list[Sample] = []
-        for number, pair in enumerate(wish.pairs):
-            report("copying layers", number, len(wish.pairs))
-            samples += pair.samples()
-        if wish.pairs and not samples and not paths:
-            raise ConfigError("the chosen layers have no labels yet; outline some cells first")
-        if samples:
-            origin = Provenance(
-                "layers", "open layers in napari", (Change.now("napari-sgcldff", "copied to train on"),)
-            )
-            write_curated(_named_apart(samples), self.folder / _LAYERS, provenance=origin)
-            paths.append(str(self.folder / _LAYERS))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return {"paths": paths, "start": wish.start, "begun": datetime.now().isoformat(timespec="seconds")}
 
     def _read_notes(self) -> dict[str, Any]:
         path = self.folder / _NOTES
@@ -322,36 +263,6 @@ def _load(name: str) -> Model:
     from sgcldff_core.model import load_model
 
     return load_model(name or None)
-
-
-def _settings(wish: Wish, base: Model | None, samples: Sequence[Sample]) -> TrainingConfig:
-    from sgcldff_core.model import DEFAULT_MODEL
-    from sgcldff_core.training.refining import fresh_settings, named_classes, refining_settings
-
-    classes, images = named_classes(samples), len(samples)
-    given: dict[str, Any] = {
-        "epochs": wish.epochs,
-        "validation": wish.validation,
-        "learning_rate": wish.learning_rate,
-        "views": wish.views,
-    }
-    if base is None:
-        return fresh_settings(wish.start, classes, images, **given)
-    train = "heads" if wish.heads else "all"
-    return refining_settings(base, wish.start or DEFAULT_MODEL, classes, images, train=train, **given)
-
-
-def _named_apart(samples: Sequence[Sample]) -> list[Sample]:
-    """Tell samples of one name apart: two layers may have the same."""
-    from dataclasses import replace
-
-    seen: dict[str, int] = {}
-    apart = []
-    for sample in samples:
-        number = seen[sample.name] = seen.get(sample.name, 0) + 1
-        name = sample.name if number == 1 else f"{sample.name}_{number}"
-        apart.append(sample if number == 1 else replace(sample, name=name, group=f"{sample.source}/{name}"))
-    return apart
 
 
 def _count(number: int, what: str) -> str:

@@ -44,7 +44,7 @@ class BeforeAfterView(QWidget):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
             self.table.horizontalHeaderItem(column).setTextAlignment(_RIGHT)
         self.table.hide()
-        self.pictures = PictureGrid(2, 150)
+        self.pictures = PictureGrid(2, 140)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 6, 0, 0)
         layout.addWidget(self.summary)
@@ -113,12 +113,12 @@ def _percent(title: str, tip: str, before: float, after: float) -> tuple[str, st
 
 
 def _caption(change: Change, side: int) -> str:
-    parts = ["after" if side else "before"]
+    lines = ["after" if side else "before"]
     if change.iou is not None:
-        parts.append(f"IoU {100 * change.iou[side]:.0f} %")
+        lines[0] += f": IoU {100 * change.iou[side]:.0f} %"
     if change.named:
-        parts.append(f"{change.right[side]} of {change.named} named right")
-    return ", ".join(parts)
+        lines.append(f"class {change.right[side]} of {change.named} right")
+    return "\n".join(lines)
 
 
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

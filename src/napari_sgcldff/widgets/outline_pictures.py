@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class PictureGrid(QWidget):
 def outlined_pixmap(
     image: NDArray[np.uint8], annotated: NDArray[np.generic] | None, found: NDArray[np.generic]
 ) -> QPixmap:
-    """Draw the outlines of what was annotated and of what was found on an image.
+    """Draw the outlines of what was annotated and of what was found on the part of an image with cells.
 
     Parameters
     ----------
@@ -78,13 +79,31 @@ def outlined_pixmap(
     annotated, found : ndarray
         (H, W) masks or instance labels.
     """
-    step = max(1, round(max(image.shape[:2]) / 320))
-    shown = np.repeat(np.repeat(image[::step, ::step], 2, 0), 2, 1).copy()
+    where = _around(found if annotated is None else (annotated > 0) | (found > 0))
+    step = max(1, round(max(image[where].shape[:2]) / 320))
+
+    def enlarged(pixels: NDArray[Any]) -> NDArray[Any]:
+        return np.repeat(np.repeat(pixels[where][::step, ::step], 2, 0), 2, 1)
+
+    shown = enlarged(image)
     for labels, colour in ((annotated, ANNOTATED), (found, FOUND)):
         if labels is not None:
-            shown[_rim(np.repeat(np.repeat(labels[::step, ::step], 2, 0), 2, 1))] = colour
+            shown[_rim(enlarged(labels))] = colour
     height, width = shown.shape[:2]
     return QPixmap.fromImage(QImage(shown.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888))
+
+
+def _around(cells: NDArray[np.generic]) -> tuple[slice, slice]:
+    """Return where there are cells, with as much around them again as they are wide; at least a square."""
+    places = np.argwhere(cells)
+    if not len(places):
+        return slice(None), slice(None)
+    low, high = places.min(0), places.max(0) + 1
+    half = 0.75 * max(high - low)
+    middle = (low + high) / 2
+    first = np.clip(middle - half, 0, cells.shape).astype(int)
+    last = np.clip(middle + half, 0, cells.shape).astype(int)
+    return slice(int(first[0]), int(last[0])), slice(int(first[1]), int(last[1]))
 
 
 def _rim(labels: NDArray[np.generic]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import napari
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -25,7 +25,8 @@ from qtpy.QtWidgets import (
 
 from napari_sgcldff.session import session_of
 from napari_sgcldff.tasks import Ending, Report
-from napari_sgcldff.training_run import TrainingRun, Wish, runs_folder, unfinished_runs
+from napari_sgcldff.training_run import TrainingRun, runs_folder, unfinished_runs
+from napari_sgcldff.training_wish import Wish
 from napari_sgcldff.widgets.before_after_view import BeforeAfterView
 from napari_sgcldff.widgets.task_panel import TaskPanel
 from napari_sgcldff.widgets.training_progress import TrainingProgress
@@ -264,4 +265,5 @@ class TrainWidget(QScrollArea):
         self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setMinimumWidth(360)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(inside.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width() + 4)

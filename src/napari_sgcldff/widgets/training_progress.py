@@ -40,7 +40,7 @@ class TrainingProgress(QWidget):
             f"<span style='color:{_hex(FOUND)}'>▬</span> found"
         )
         self.legend.hide()
-        self.pictures = PictureGrid(3, 100)
+        self.pictures = PictureGrid(3, 96)
         self.time_left = QLabel()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 6, 0, 0)

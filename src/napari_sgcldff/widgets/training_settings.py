@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sgcldff.training_run import SCRATCH
+from napari_sgcldff.training_wish import SCRATCH
 from sgcldff_core.model_folders import DEFAULT_MODEL, available_models
 
 __all__ = ["TrainingSettings"]

@@ -11,8 +11,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
+    QFormLayout,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -74,9 +74,11 @@ class TrainingSources(QWidget):
         for event in events:
             event.connect(self._follow)
         self.destroyed.connect(partial(_forget, weakref.ref(self), events))
-        pair = QHBoxLayout()
-        for widget, stretch in ((self.image_choice, 1), (QLabel("with"), 0), (self.labels_choice, 1)):
-            pair.addWidget(widget, stretch)
+        pair = QFormLayout()
+        pair.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        pair.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        pair.addRow("Image", self.image_choice)
+        pair.addRow("Labels", self.labels_choice)
         buttons = QHBoxLayout()
         for button in (self.add_layers, self.add_folder, self.remove):
             buttons.addWidget(button)
