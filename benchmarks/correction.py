@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--train", choices=("heads", "all"), default="heads")
     parser.add_argument("--without-memory", action="store_true")
     parser.add_argument("--rate", type=float, help="learning rate")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args()
     torch.set_num_threads(1)
 

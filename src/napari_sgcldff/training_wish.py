@@ -21,6 +21,8 @@ __all__ = ["SCRATCH", "Wish", "settings_for", "write_notes"]
 SCRATCH = ("imagenet", "random")
 """Starts that are no model."""
 
+_ALIKE = 1.5  # a layer's median cell is at most so many times that of another at the same magnification
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wish:
@@ -50,7 +52,7 @@ class Wish:
     pairs: tuple[LayerPair, ...]
     start: str = ""
     heads: bool = True
-    epochs: int = 10
+    epochs: int = 8
     validation: float = 0.2
     learning_rate: float | None = None
     views: int = 0
@@ -90,7 +92,7 @@ def write_notes(wish: Wish, folder: Path, report: Callable[[str, int, int], None
         raise ConfigError("the chosen layers have no labels yet; outline some cells first")
     if samples:
         origin = Provenance("layers", "open layers in napari", (Change.now("napari-sgcldff", "copied to train on"),))
-        write_curated(_named_apart(samples), folder / "layers", provenance=origin)
+        write_curated(_named_apart(_by_magnification(samples)), folder / "layers", provenance=origin)
         paths.append(str(folder / "layers"))
     folder.mkdir(parents=True, exist_ok=True)
     return {"paths": paths, "start": wish.start, "begun": datetime.now().isoformat(timespec="seconds")}
@@ -122,6 +124,21 @@ def settings_for(wish: Wish, base: Model | None, samples: Sequence[Sample]) -> T
         return fresh_settings(wish.start, classes, images, **given)
     train = "heads" if wish.heads else "all"
     return refining_settings(base, wish.start or DEFAULT_MODEL, classes, images, train=train, **given)
+
+
+def _by_magnification(samples: Sequence[Sample]) -> list[Sample]:
+    """Let layers of one magnification be one source, in which the size of a cell tells what it is."""
+    from sgcldff_core.training import typical_diameters
+
+    found = typical_diameters(samples)
+    kinds: dict[str, float] = {}
+    kind_of: dict[str, str] = {}
+    for source, diameter in sorted(found.items(), key=lambda item: item[1]):
+        alike = [kind for kind, least in kinds.items() if diameter < _ALIKE * least]
+        kind = alike[0] if alike else f"layers_{round(diameter)}px"
+        kinds.setdefault(kind, diameter)
+        kind_of[source] = kind
+    return [replace(s, source=kind_of.get(s.source, s.source)) for s in samples]
 
 
 def _named_apart(samples: Sequence[Sample]) -> list[Sample]:

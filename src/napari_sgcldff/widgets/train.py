@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainWidget"]
 
 _REDRAW = 400  # ms between looks at a run
+_WIDTH = 376  # px, in which everything has room beside the scroll bar
 
 
 class TrainWidget(QScrollArea):
@@ -266,4 +267,4 @@ class TrainWidget(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(inside.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width() + 4)
+        self.setMinimumWidth(_WIDTH)

@@ -24,7 +24,7 @@ from sgcldff_core.model_folders import DEFAULT_MODEL, available_models
 __all__ = ["TrainingSettings"]
 
 _HEADS, _ALL = "heads", "all"
-_EPOCHS = {_HEADS: 10, _ALL: 15}
+_EPOCHS = {_HEADS: 8, _ALL: 15}
 _SCRATCH_EPOCHS = 30
 
 

@@ -54,6 +54,7 @@ class TrainingSources(QWidget):
         self.list = QListWidget()
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setMaximumHeight(84)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setToolTip("What the model learns from.")
         self.image_choice = LayerChoice(viewer, is_smear, "Image layer whose cells are outlined; stacks too.")
         self.labels_choice = LayerChoice(
@@ -173,6 +174,7 @@ class TrainingSources(QWidget):
                     gone.append(item)
                 else:
                     item.setText(f"{image.name} with {labels.name}")
+                    item.setToolTip(item.text())
         for item in gone:
             self.list.takeItem(self.list.row(item))
         self.refresh()

@@ -113,7 +113,7 @@ def prepare_split(
     Parameters
     ----------
     training, validation : sequence of Sample
-        Scales are those of the sources in `training`.
+        Scales are those of the sources in `training`; a source that is held out as a whole has its own.
     config : TrainingConfig
         Classes, scale, seed, synthetic images.
     watch : callable, optional
@@ -125,7 +125,8 @@ def prepare_split(
         If cells have classes of which the model has none.
     """
     failures: list[DataError] = []
-    diameters = typical_diameters(training, watch)
+    sources = {s.source for s in training}
+    diameters = typical_diameters([*training, *(s for s in validation if s.source not in sources)], watch)
     if config.outline_boxes:
         training, failures = outline_boxes(training)
 

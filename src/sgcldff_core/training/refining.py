@@ -26,7 +26,7 @@ __all__ = ["fresh_settings", "in_stain_of", "named_classes", "refining_settings"
 
 _ANCHOR = 30.0
 _REHEARSED, _REHEARSAL = 48, 0.4  # synthetic smears, and their share among the views
-_VIEWS_PER_IMAGE, _FEWEST_VIEWS, _MOST_VIEWS = 6, 64, 640
+_VIEWS_PER_IMAGE, _FEWEST_VIEWS, _MOST_VIEWS = 5, 64, 640
 
 
 def refining_settings(
@@ -36,7 +36,7 @@ def refining_settings(
     images: int,
     *,
     train: str = "heads",
-    epochs: int = 10,
+    epochs: int = 8,
     validation: float = 0.2,
     learning_rate: float | None = None,
     views: int = 0,
@@ -69,7 +69,7 @@ def refining_settings(
     learning_rate : float, optional
         At its highest; by default 2e-3 for heads alone, 4e-4 for all.
     views : int
-        Of one epoch; 0 for six of each image, from 64 to 640.
+        Of one epoch; 0 for five of each image, from 64 to 640.
     anchor : float
         See `TrainingConfig`.
     rehearsal : float

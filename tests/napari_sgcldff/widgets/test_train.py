@@ -34,8 +34,7 @@ LONG = 60_000
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep runs and models of a test among its own files."""
-    for module in ("napari_sgcldff.training_run", "sgcldff_core.model_folders", "sgcldff_core.model.checkpoint"):
-        monkeypatch.setattr(f"{module}.platformdirs.user_data_dir", lambda *a, **k: str(tmp_path / "user"))
+    monkeypatch.setattr("platformdirs.user_data_dir", lambda *given, **named: str(tmp_path / "user"))
     return tmp_path / "user"
 
 
@@ -112,7 +111,7 @@ def test_from_layers_to_a_model_that_is_selected(qtbot: QtBot, viewer: Any, widg
     assert [epoch for epoch, _ in run.figures] == [0, 1, 2]
     assert len(run.losses) == 4
     assert [len(curve.points) for curve in widget.progress.figures.curves] == [3, 3]
-    assert widget.progress.legend.isVisibleTo(widget)
+    assert not widget.progress.legend.isHidden()
     table = widget.before_after.table
     titles = [table.item(row, 0).text() for row in range(table.rowCount())]
     assert titles[:3] == ["Outline IoU", "Right class", "Miscounted per image"]
