@@ -90,7 +90,8 @@ def outlined_pixmap(
         if labels is not None:
             shown[_rim(enlarged(labels))] = colour
     height, width = shown.shape[:2]
-    return QPixmap.fromImage(QImage(shown.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888))
+    pixels = shown.tobytes()  # kept by this name until the pixmap has its own copy
+    return QPixmap.fromImage(QImage(pixels, width, height, 3 * width, QImage.Format.Format_RGB888))
 
 
 def _around(cells: NDArray[np.generic]) -> tuple[slice, slice]:

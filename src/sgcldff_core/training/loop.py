@@ -163,9 +163,16 @@ class _Run:
         self.best = -math.inf
 
     def epochs(self, resume: bool) -> Iterator[Progress]:
-        config, steps = self.config, self.stream.steps
         first = self._resume() if resume else 0
         log = TrainingLog(self.folder, keep_epochs=first) if self.fabric.is_global_zero else None
+        try:
+            yield from self._epochs_from(first, log)
+        finally:
+            if log:
+                log.close()
+
+    def _epochs_from(self, first: int, log: TrainingLog | None) -> Iterator[Progress]:
+        config, steps = self.config, self.stream.steps
         if not first and self.base is not None and (figures := self._validate()) is not None:
             if log:
                 log.epoch(0, figures.to_dict())
@@ -218,8 +225,8 @@ class _Run:
         # Where held-out images tell nothing, the last weights are as good as any.
         if math.isnan(figures.score):
             self._keep(mean, figures)
-        elif figures.score > self.best:
-            self.best = figures.score
+        elif figures.score > self.best - (figures.doubt if self.config.anchor else 0.0):
+            self.best = max(figures.score, self.best)
             self._keep(mean, figures)
         return figures
 

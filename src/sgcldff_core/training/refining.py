@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fresh_settings", "in_stain_of", "named_classes", "refining_settings"]
 
-_ANCHOR = 30.0
+_ANCHOR = 100.0
 _REHEARSED, _REHEARSAL = 48, 0.4  # synthetic smears, and their share among the views
 _VIEWS_PER_IMAGE, _FEWEST_VIEWS, _MOST_VIEWS = 5, 64, 640
 
@@ -67,7 +67,7 @@ def refining_settings(
     validation : float
         Share of images held out.
     learning_rate : float, optional
-        At its highest; by default 2e-3 for heads alone, 4e-4 for all.
+        At its highest; by default 3e-3 for heads alone, 4e-4 for all.
     views : int
         Of one epoch; 0 for five of each image, from 64 to 640.
     anchor : float
@@ -91,7 +91,7 @@ def refining_settings(
         epochs=epochs,
         views=views or min(max(_VIEWS_PER_IMAGE * images, _FEWEST_VIEWS), _MOST_VIEWS),
         start=start,
-        learning_rate=learning_rate or (2e-3 if heads else 4e-4),
+        learning_rate=learning_rate or (3e-3 if heads else 4e-4),
         weight_decay=0.0 if anchor else settings.weight_decay,
         anchor=anchor,
         saliency_warmup=0.0,

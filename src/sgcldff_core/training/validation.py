@@ -81,6 +81,15 @@ class ValidationFigures:
         known = [v for v in (iou, self.accuracy, self.macro_f1) if not math.isnan(v)]
         return sum(known) / len(known) if known else math.nan
 
+    @property
+    def doubt(self) -> float:
+        """Standard error of a share over these cells at its widest; a few cells cannot tell two epochs apart.
+
+        A run that goes on from a model is anchored, and its later weights are the riper ones: they
+        are taken unless they are worse by more than chance.
+        """
+        return 0.5 / math.sqrt(len(self.classes)) if len(self.classes) else 0.0
+
     def to_dict(self) -> dict[str, float]:
         """Return the figures that are known by name, for logs."""
         named = {f"iou_{source}": value for source, value in self.iou.items()}
