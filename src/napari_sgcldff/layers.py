@@ -235,7 +235,7 @@ def classes_of(layer: Labels) -> dict[int, str]:
     return {int(label): str(name) for label, name in zip(known["index"], known["class"], strict=True)}
 
 
-def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple]) -> list[Layer]:
+def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple], *, all_results: bool = True) -> list[Layer]:
     """Put results into the viewer; those of an earlier run on the same picture are updated.
 
     Parameters
@@ -244,6 +244,8 @@ def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple]) -> list[L
         Where to.
     layers : sequence of (data, dict, str)
         From `prediction_layers`.
+    all_results : bool
+        Whether these are all results of their pictures, so that others, of an earlier run, are removed.
 
     Returns
     -------
@@ -267,6 +269,8 @@ def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple]) -> list[L
             if name in attributes and (name != "colormap" or kind == "labels"):
                 setattr(old, name, attributes[name])
         shown.append(old)
+    if not all_results:
+        return shown
     # What this run did not make again, like a Grad-CAM that is no longer asked for, belongs to no run any more.
     sources = {layer.metadata[KEY]["source"] for layer in shown}
     for layer in list(viewer.layers):

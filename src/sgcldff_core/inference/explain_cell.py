@@ -42,8 +42,8 @@ class CellExplanation:
     activation : mapping of str to ndarray
         Grad-CAM of each class that was explained, (h, w) float32 in [0, 1] on the window, each
         scaled to its own largest value, zero on other cells; all zero where nothing speaks for it.
-    inside : ndarray
-        (h, w) bool, the cell itself.
+    inside, nucleus : ndarray
+        (h, w) bool, the cell itself and its nucleus as the network sees it.
     energy, pointing, overlap, rank : float, bool, float, float
         How the evidence on the fused map for the cell's name agrees with outline and prior, see
         `sgcldff_core.explain.Agreement`. They are those of the table, whatever level is shown.
@@ -60,6 +60,7 @@ class CellExplanation:
     window: tuple[slice, slice]
     activation: Mapping[str, NDArray[np.float32]]
     inside: NDArray[np.bool_]
+    nucleus: NDArray[np.bool_]
     energy: float
     pointing: bool
     overlap: float
@@ -145,6 +146,7 @@ def explain_labels(
         judged = Judgement.of(model, field, around)
         rows = around.rows_of(cells)
         asked = [list(dict.fromkeys([*judged.ranking(row)[:2], *extra])) for row in rows]
+        depths = around.logits[1].cpu().numpy()
         index = None if level is None else _index(level, len(around.looks[0].levels))
         with evaluating(model.network):
             maps = level_activation(model.network, around.looks, index, *around.masks(cells), asked)
@@ -154,11 +156,12 @@ def explain_labels(
                 part = labels[place]
                 stride = around.logits.shape[-1] / evidence.shape[-1]
                 own = part == number
+                nucleus = own & (_sampled(depths, place, window, field.factor, 1) > 0)
                 shown = {
                     model.config.classes[kind]: _on_image(plane, place, window, field.factor, stride, own | (part == 0))
                     for kind, plane in zip(which, evidence.float().cpu().numpy(), strict=True)
                 }
-                found.append(_explanation(number, row, judged, model.config.classes, place, shown, own))
+                found.append(_explanation(number, row, judged, model.config.classes, place, shown, (own, nucleus)))
                 pause()
     return sorted(found, key=lambda cell: cell.label)
 
@@ -196,7 +199,7 @@ def _explanation(
     classes: Sequence[str],
     place: tuple[slice, slice],
     shown: Mapping[str, NDArray[np.float32]],
-    own: NDArray[np.bool_],
+    parts: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> CellExplanation:
     agreement = judged.agreement
     return CellExplanation(
@@ -204,7 +207,8 @@ def _explanation(
         probabilities={classes[i]: float(judged.probabilities[row, i]) for i in judged.ranking(row)},
         window=place,
         activation=shown,
-        inside=own,
+        inside=parts[0],
+        nucleus=parts[1],
         energy=float(agreement.energy[row]),
         pointing=bool(agreement.pointing[row]),
         overlap=float(agreement.overlap[row]),
@@ -266,15 +270,26 @@ def _on_image(
     stride: float,
     free: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
-    """Sample a level's map at the pixels of the image, and scale it to a largest value of 1."""
+    """Bring a level's map onto the pixels of the image, scaled to a largest value of 1."""
+    shown = _sampled(evidence, place, window, factor, stride) * free
+    largest = shown.max(initial=0)
+    if largest > 0:
+        shown /= largest
+    return shown
+
+
+def _sampled(
+    values: NDArray[np.float32],
+    place: tuple[slice, slice],
+    window: tuple[slice, slice],
+    factor: tuple[float, float],
+    stride: float,
+) -> NDArray[np.float32]:
     # Pixel centres of the image, at the canonical scale, in the neighbourhood, on the level.
     y, x = (
         ((np.arange(side.start, side.stop) + 0.5) * scale - around.start) / stride - 0.5
         for side, around, scale in zip(place, window, factor, strict=True)
     )
     grid = np.meshgrid(y, x, indexing="ij")
-    shown: NDArray[np.float32] = ndimage.map_coordinates(evidence, grid, order=1, mode="nearest") * free
-    largest = shown.max(initial=0)
-    if largest > 0:
-        shown /= largest
-    return shown
+    found: NDArray[np.float32] = ndimage.map_coordinates(values, grid, order=1, mode="nearest")
+    return found
