@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sgcldff.layers import KEY, is_smear
+from napari_sgcldff.placement import offset_on, placing, plane_of
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
-__all__ = ["CellPicture", "find_image", "plane_of"]
+__all__ = ["CellPicture", "find_image"]
 
 _WHOLE = 2**24  # px: up to this size an image is read as a whole
 _CONTEXT = 3.0  # diameters of the cell that are read on each side of it, of a larger image
@@ -67,23 +68,15 @@ class CellPicture:
         if not is_smear(image):
             raise ConfigError(f"the layer {image.name!r} is no RGB image; choose a colour image of a stained smear")
         marks, mark_plane = plane_of(cells, step)
-        pixels, plane = plane_of(image, step)
-        sizes = image.metadata.get(KEY, {}).get("sizes")
-        if sizes is not None:  # images of several sizes in one stack
-            pixels = pixels[: sizes[plane[0]][0], : sizes[plane[0]][1]]
-        top, left = _offset(cells, image, marks.shape)
+        pixels, _ = plane_of(image, step)
+        top, left = offset_on(cells, image, marks.shape)
         first = (max(-top, 0), max(-left, 0))  # of the labels on the image
         last = (min(marks.shape[0], pixels.shape[0] - top), min(marks.shape[1], pixels.shape[1] - left))
         if first[0] >= last[0] or first[1] >= last[1]:
             raise ConfigError(f"no cell of {cells.name!r} lies on {image.name!r}; choose the image it was made from")
         marks = marks[first[0] : last[0], first[1] : last[1]]
         pixels = pixels[top + first[0] : top + last[0], left + first[1] : left + last[1], :3]
-        affine, common = _affine_of(cells), _common_placement(cells)
-
-        def placement_at(pixel: tuple[int, int]) -> dict[str, Any]:
-            where = (*mark_plane, first[0] + pixel[0], first[1] + pixel[1])
-            return {**common, "translate": tuple(affine(np.array(where, float)))}
-
+        placement_at = placing(cells, mark_plane, first)
         return cls(pixels, marks, cells.ndim - 2, placement_at, _box_in(cells, label, first))
 
     def read(self, label: int | None) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[int, int]]:
@@ -157,56 +150,6 @@ def find_image(viewer: ViewerModel, cells: Labels) -> Image | None:
         layer for layer in smears if layer.extent.data[1][-2:].tolist() == cells.extent.data[1][-2:].tolist()
     ]
     return next(iter(made_from + of_its_size + smears), None)
-
-
-def plane_of(layer: Any, step: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
-    """Return the plane of a layer that is shown, not read yet, and its place in the stack.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image or napari.layers.Labels
-        Of two or more axes; of a multi-scale layer the finest is taken.
-    step : sequence of int
-        ``viewer.dims.current_step``.
-    """
-    leading = layer.ndim - 2
-    data = layer.data[0] if layer.multiscale else layer.data
-    plane = tuple(int(i) for i in tuple(step)[len(step) - layer.ndim :][:leading]) if leading else ()
-    plane = tuple(min(max(i, 0), n - 1) for i, n in zip(plane, data.shape, strict=False))
-    return (data[plane] if plane else data), plane
-
-
-def _affine_of(layer: Any) -> Any:
-    """Return where pixels lie before the layer's own affine transform, which results take over as it is."""
-    from napari.utils.transforms import Affine
-
-    return Affine(scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear)
-
-
-def _common_placement(layer: Any) -> dict[str, Any]:
-    return {
-        "scale": tuple(layer.scale),
-        "rotate": layer.rotate,
-        "shear": layer.shear,
-        "affine": layer.affine.affine_matrix,
-        "units": layer.units,
-    }
-
-
-def _offset(cells: Labels, image: Image, shape: Sequence[int]) -> tuple[int, int]:
-    """Return the row and column of the image on which the first pixel of the labels lies."""
-
-    def on_image(row: float, column: float) -> NDArray[np.float64]:
-        world = np.asarray(cells.data_to_world((0.0,) * (cells.ndim - 2) + (row, column)))[-2:]
-        return np.asarray(image.world_to_data((0.0,) * (image.ndim - 2) + tuple(world)))[-2:]
-
-    first, last = on_image(0, 0), on_image(*shape)
-    offset = np.rint(first)
-    if np.abs(first - offset).max() > 0.01 or np.abs(last - first - np.array(shape)).max() > 0.5:
-        raise ConfigError(
-            f"the pixels of {cells.name!r} are not those of {image.name!r}; choose the image that it was made from"
-        )
-    return int(offset[0]), int(offset[1])
 
 
 def _box_in(cells: Labels, label: int | None, first: tuple[int, int]) -> tuple[slice, slice] | None:

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sgcldff.figures import Figure, Verdict, verdict_of
+
 if TYPE_CHECKING:
     from sgcldff_core.inference.explain_cell import CellExplanation
 
-__all__ = ["Figure", "Verdict", "evidence_in_words", "figures_of", "why_in_words"]
+__all__ = ["evidence_in_words", "figures_of", "why_in_words"]
 
 # Poor is what the review asks a look for; good are nine of ten cells of 83 of BCCD and Zheng.
 _OVERLAP, _RANK = (0.05, 0.08), (0.1, 0.25)
 _CLEAR_LEAD = 0.25  # in probability: below, the review asks for a look
 _ALIKE = 0.85  # correlation above which two maps show the same place
-
-
-class Verdict(Enum):
-    """What is to be thought of a figure."""
-
-    GOOD = "good"
-    FAIR = "fair"
-    POOR = "poor"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table.
-
-    Attributes
-    ----------
-    title : str
-        What is measured.
-    text : str
-        The value with its unit.
-    verdict : Verdict
-        What to think of it.
-    tooltip : str
-        What it means and what is usual.
-    """
-
-    title: str
-    text: str
-    verdict: Verdict
-    tooltip: str
 
 
 def figures_of(cell: CellExplanation) -> list[Figure]:
@@ -61,7 +31,7 @@ def figures_of(cell: CellExplanation) -> list[Figure]:
         Figure(
             "Evidence in the cell",
             f"{100 * cell.energy:.0f} %",
-            _verdict(cell.energy, 0.2, 0.9),
+            verdict_of(cell.energy, 0.2, 0.9),
             "Share of the evidence that lies inside the outline; 0 % is chance, 100 % all of it. "
             "Good from 90 %, poor below 20 %.",
         ),
@@ -74,7 +44,7 @@ def figures_of(cell: CellExplanation) -> list[Figure]:
         Figure(
             "Cell covered",
             f"{100 * cell.overlap:.0f} %",
-            _verdict(cell.overlap, *_OVERLAP),
+            verdict_of(cell.overlap, *_OVERLAP),
             "Overlap (intersection over union) of the outline with the strongest half of the evidence. "
             "It is on the nucleus as a rule. "
             f"Good from {100 * _OVERLAP[1]:.0f} %, poor below {100 * _OVERLAP[0]:.0f} %, where a single spot decides.",
@@ -82,28 +52,24 @@ def figures_of(cell: CellExplanation) -> list[Figure]:
         Figure(
             "Agrees with saliency",
             f"{cell.rank:+.2f}",
-            _verdict(cell.rank, *_RANK),
+            verdict_of(cell.rank, *_RANK),
             "Rank correlation of the evidence with the saliency of the stain, from −1 to 1. "
             f"Good from {_RANK[1]:.2f}, poor below {_RANK[0]:.2f}.",
         ),
         Figure(
             "Outline is firm",
             f"{100 * cell.stability:.0f} %",
-            _verdict(cell.stability, 0.85, 0.95),
+            verdict_of(cell.stability, 0.85, 0.95),
             "Overlap of the outline as seen directly and as seen in a mirror. Good from 95 %, poor below 85 %.",
         ),
         Figure(
             "Consistency",
             f"{cell.consistency:.2f}",
-            _verdict(cell.consistency, 0.6, 0.75),
+            verdict_of(cell.consistency, 0.6, 0.75),
             "All of the above together, from 0 to 1; the column saliency_consistency of the table. "
             "Good from 0.75, poor below 0.60.",
         ),
     ]
-
-
-def _verdict(value: float, poor: float, good: float) -> Verdict:
-    return Verdict.GOOD if value >= good else Verdict.POOR if value < poor else Verdict.FAIR
 
 
 def evidence_in_words(cell: CellExplanation, kind: str) -> str:

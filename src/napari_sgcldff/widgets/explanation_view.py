@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from napari_sgcldff.explanation_words import Verdict, figures_of, why_in_words
+from napari_sgcldff.explanation_words import figures_of, why_in_words
+from napari_sgcldff.figures import Verdict
 from napari_sgcldff.widgets.cell_maps import CellMaps
 from napari_sgcldff.widgets.figures_table import VERDICT_COLOURS, FiguresTable
 
@@ -70,7 +71,7 @@ class ExplanationView(QScrollArea):
         other = cell.runner_up if kind in ("", cell.named) else kind
         self.maps.show_cell(cell, crop, other)
         self.why.setText(why_in_words(cell))
-        self.figures.show_figures(figures_of(cell))
+        self.figures.show_figures(figures_of(cell), sum_last=True)
         verdict = Verdict.FAIR if cell.reason else Verdict.GOOD
         self.review.setText(f"Look again: {cell.reason}" if cell.reason else "No reason to look again")
         self.review.setStyleSheet(

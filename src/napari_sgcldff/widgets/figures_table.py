@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from napari_sgcldff.explanation_words import Figure, Verdict
+from napari_sgcldff.figures import Figure, Verdict
 
 __all__ = ["VERDICT_COLOURS", "FiguresTable"]
 
@@ -38,13 +38,15 @@ class FiguresTable(QTableWidget):
         for column in (1, 2):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
 
-    def show_figures(self, figures: Sequence[Figure]) -> None:
+    def show_figures(self, figures: Sequence[Figure], *, sum_last: bool = False) -> None:
         """List figures, a row each.
 
         Parameters
         ----------
         figures : sequence of Figure
-            The last one, which sums up, is set in bold.
+            From top to bottom.
+        sum_last : bool
+            Whether the last one sums up, and is set in bold.
         """
         self.setRowCount(len(figures))
         for row, figure in enumerate(figures):
@@ -56,7 +58,7 @@ class FiguresTable(QTableWidget):
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 if column == 2:
                     item.setForeground(QColor(VERDICT_COLOURS[figure.verdict]))
-                if row == len(figures) - 1:
+                if sum_last and row == len(figures) - 1:
                     font = item.font()
                     font.setBold(True)
                     item.setFont(font)
