@@ -33,7 +33,6 @@ __all__ = [
 KEY = "sgcldff"
 """Under this key of a layer's metadata stands what the layer is and how it was made."""
 
-
 _OUTLINE = 3  # px
 _MOST_DIRECT = 2**16  # above, napari cannot colour label by label unless numba is installed
 
@@ -269,10 +268,8 @@ def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple], *, all_re
             if name in attributes and (name != "colormap" or kind == "labels"):
                 setattr(old, name, attributes[name])
         shown.append(old)
-    if not all_results:
-        return shown
     # What this run did not make again, like a Grad-CAM that is no longer asked for, belongs to no run any more.
-    sources = {layer.metadata[KEY]["source"] for layer in shown}
+    sources = {layer.metadata[KEY]["source"] for layer in shown if all_results}
     for layer in list(viewer.layers):
         if layer not in shown and layer.metadata.get(KEY, {}).get("source") in sources:
             viewer.layers.remove(layer)

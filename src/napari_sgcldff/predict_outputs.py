@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_sgcldff.layers import annotation_layer
+from sgcldff_core.datasets.rasters import read_image_size, read_labels, read_rgb
 from sgcldff_core.errors import FormatError
+from sgcldff_core.sample import Raster, Sample
 
 if TYPE_CHECKING:
     import pandas as pd
     from napari.types import LayerDataTuple
 
-__all__ = ["LABELS_SUFFIX", "is_output", "read_cells_table", "read_outputs"]
+__all__ = ["LABELS_SUFFIX", "is_output", "output_samples", "read_cells_table", "read_outputs"]
 
 LABELS_SUFFIX = "_labels.tif"
 _SALIENCY_SUFFIX, _GRADCAM_SUFFIX = "_saliency.tif", "_gradcam.tif"
@@ -46,8 +51,6 @@ def read_outputs(labels: Path, image: Path | None = None) -> list[LayerDataTuple
     DataError
         If a file cannot be read, or the table lacks its columns.
     """
-    from sgcldff_core.datasets.rasters import read_labels, read_rgb
-
     folder, stem = labels.parent, labels.name.removesuffix(LABELS_SUFFIX)
     report = _report(folder)
     if image is None:
@@ -78,6 +81,48 @@ def read_outputs(labels: Path, image: Path | None = None) -> list[LayerDataTuple
     data, attributes, kind = annotation_layer(read_labels(labels), named, f"{stem} WBC", about)
     layers.append((data, {**attributes, "features": own, "opacity": 1.0}, kind))
     return layers
+
+
+def output_samples(labels: Sequence[Path]) -> list[Sample]:
+    """Return images with outputs as samples, whose pixels are read when they are asked for.
+
+    Parameters
+    ----------
+    labels : sequence of Path
+        Label images in one folder.
+
+    Returns
+    -------
+    list of Sample
+        One a label image; where the image itself is gone, a white one of its size.
+    """
+    folder = labels[0].parent
+    table = read_cells_table(folder / _TABLE)
+    classes = {
+        stem: {int(n): str(kind) for n, kind in zip(part["label"], part["class"], strict=True) if kind}
+        for stem, part in table.groupby("image")
+    }
+    files = {entry.get("image"): Path(str(entry.get("file"))) for entry in _report(folder).get("images", [])}
+    samples = []
+    for path in labels:
+        stem = path.name.removesuffix(LABELS_SUFFIX)
+        image = files.get(stem)
+        there = image is not None and image.is_file()
+        samples.append(
+            Sample(
+                name=stem,
+                image=Raster(read_rgb, image) if there else Raster(_white, path),
+                source=folder.name,
+                group=stem,
+                labels=Raster(read_labels, path),
+                classes=classes.get(stem, {}),
+            )
+        )
+    return samples
+
+
+def _white(labels: Path) -> Any:
+    return np.full((*read_image_size(labels), 3), 255, np.uint8)
 
 
 def read_cells_table(file: Path) -> pd.DataFrame:
