@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -168,13 +168,15 @@ class TrainWidget(QScrollArea):
     def _list_runs(self) -> None:
         self.runs.clear()
         for folder in unfinished_runs()[:10]:
-            self.runs.addAction(f"Run of {folder.name}").triggered.connect(partial(self.resume, folder))
+            self.runs.addAction(f"Run of {folder.name}").setData(str(folder))
         if not self.runs.isEmpty():
             self.runs.addSeparator()
-        self.runs.addAction("Choose a folder …").triggered.connect(self._choose_run)
+        self.runs.addAction("Choose a folder …")
 
-    def _choose_run(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Choose the folder of a run", str(runs_folder()))
+    def _choose_run(self, action: QAction) -> None:
+        folder = action.data() or QFileDialog.getExistingDirectory(
+            self, "Choose the folder of a run", str(runs_folder())
+        )
         if folder:
             self.resume(Path(folder))
 
@@ -234,6 +236,7 @@ class TrainWidget(QScrollArea):
         self.resume_button = QPushButton("Resume …")
         self.runs = QMenu(self)
         self.runs.aboutToShow.connect(self._list_runs)
+        self.runs.triggered.connect(self._choose_run)
         self.resume_button.setMenu(self.runs)
         self.compare_button = QPushButton("Compare")
         self.compare_button.clicked.connect(self.compare)

@@ -30,9 +30,8 @@ class Recall(nn.Module):
     draws : int
         Cells in one step, every class as often.
     weight : float
-        Factor on the loss. At 1 a few new cells of ALL-IDB2 still cost up to seven points elsewhere,
-        at 2 less than one (benchmarks/correction.py); the more, the less is learned of what
-        contradicts the memory.
+        Factor on the loss; the more, the less is forgotten, and the less is learned of what
+        contradicts the memory (benchmarks/correction.py).
     """
 
     features: Tensor
@@ -40,7 +39,7 @@ class Recall(nn.Module):
     chances: Tensor
 
     def __init__(
-        self, memory: Memory, classes: Sequence[str], smoothing: float, draws: int = 32, weight: float = 2.0
+        self, memory: Memory, classes: Sequence[str], smoothing: float, draws: int = 32, weight: float = 3.0
     ) -> None:
         super().__init__()
         rows = [i for i, name in enumerate(memory.classes) if name in classes]

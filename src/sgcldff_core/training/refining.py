@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fresh_settings", "in_stain_of", "named_classes", "refining_settings"]
 
-_ANCHOR = 100.0
+_ANCHOR = 200.0
 _REHEARSED, _REHEARSAL = 48, 0.4  # synthetic smears, and their share among the views
 _VIEWS_PER_IMAGE, _FEWEST_VIEWS, _MOST_VIEWS = 5, 64, 640
 

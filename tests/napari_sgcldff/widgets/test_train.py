@@ -19,10 +19,9 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_sgcldff.layers import annotation_layer
 from napari_sgcldff.session import session_of
+from napari_sgcldff.torch_loading import load_torch
 from napari_sgcldff.training_run import unfinished_runs
 from napari_sgcldff.widgets.train import TrainWidget
-from sgcldff_core.model import ModelConfig, build_network, load_model, save_model
-from sgcldff_core.model.checkpoint import Model
 from sgcldff_core.model_folders import available_models
 from sgcldff_core.smear import SmearSettings, make_smear
 from sgcldff_core.taxonomy import LEUKOCYTES
@@ -41,6 +40,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def tiny(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the name of a tiny model among the user's own, and make views small."""
+    load_torch()
+    from sgcldff_core.model import Model, ModelConfig, build_network, save_model
     from sgcldff_core.training import refining
 
     config = ModelConfig(
@@ -88,6 +89,13 @@ def widget(viewer: Any, tiny: str) -> TrainWidget:
     widget.settings.epochs.setValue(2)
     widget.settings.views.setValue(8)
     return widget
+
+
+def load_model(name: str | Path) -> Any:
+    """Load a model; not imported above, where torch would come before it is asked for."""
+    from sgcldff_core import model
+
+    return model.load_model(name)
 
 
 def _click(qtbot: QtBot, button: Any) -> None:
@@ -194,8 +202,10 @@ def test_pause_cancel_and_resume_even_in_another_window(qtbot: QtBot, viewer: An
     assert settings.is_file()
     viewer.layers.clear()
     assert widget.sources.empty
-    again = TrainWidget(viewer)
-    qtbot.addWidget(again)
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+    _, again = viewer.window.add_plugin_dock_widget("napari-sgcldff", "Train a model")
+    assert again is not widget
     again._list_runs()
     again.runs.actions()[0].trigger()
     _wait(qtbot, again, lambda: again.before_after.table.rowCount() > 0)
