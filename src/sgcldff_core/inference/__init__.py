@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from sgcldff_core.inference.prediction import Prediction, predict_image
+from sgcldff_core.inference.proposal import propose_cell
 
-__all__ = ["Prediction", "predict_image"]
+__all__ = ["Prediction", "predict_image", "propose_cell"]
