@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sgcldff.cell_rows import reviewed
-from napari_sgcldff.curation import Curation, Window
 from napari_sgcldff.outline_edits import Mask, filled, smoothed, split_along, split_by_shape
 from sgcldff_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from napari_sgcldff.curation import Curation
+    from napari_sgcldff.step_making import Window
 
 __all__ = [
     "accept_cells",
@@ -101,10 +104,8 @@ def merge_cells(curation: Curation, label: int, other: int) -> None:
     """Make two cells one, which keeps the label and the class of the first."""
     if label == other:
         raise ConfigError("that is the same cell; click another one to join it with")
-    (window, mask), (beside, joined) = _cell(curation, label), _cell(curation, other)
-    whole = tuple(
-        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(window, beside, strict=True)
-    )
+    (window, _), (beside, _) = _cell(curation, label), _cell(curation, other)
+    whole = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(window, beside, strict=True))
     pixels = curation.labels[whole]
     curation.rewrite(
         f"joined cell {other} with cell {label}",

@@ -13,9 +13,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["FALSE_UNTIL_SEEN", "as_features", "as_table", "in_review_order", "measured", "replaced", "reviewed", "row_of"]
+__all__ = [
+    "as_features",
+    "as_table",
+    "in_review_order",
+    "measured",
+    "replaced",
+    "reviewed",
+    "row_of",
+    "rows_of_plane",
+]
 
-FALSE_UNTIL_SEEN = ("needs_review", "curated")
+_FALSE_UNTIL_SEEN = ("needs_review", "curated")
 
 _NUMBERS = ("confidence", "nucleus_area_px", "nc_ratio", "mean_saliency", "saliency_consistency")
 _PIXELS = ("bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1", "area_px")
@@ -52,7 +61,7 @@ def as_table(features: pd.DataFrame, image: str = "") -> pd.DataFrame:
         table[name] = column.where(column.notna() & (column != ""), unknown)
     for name in (*_NUMBERS, *_SHAPES):
         table[name] = table[name].astype(float) if name in table else np.full(len(table), np.nan)
-    for name in FALSE_UNTIL_SEEN:
+    for name in _FALSE_UNTIL_SEEN:
         table[name] = table[name].eq(True) if name in table else np.zeros(len(table), bool)
     known = sorted(table.columns, key=lambda name: _place(name, list(table.columns)))
     return table[known]
@@ -139,6 +148,35 @@ def measured(
         rows[name] = sums / area if name == "mean_saliency" else np.where(sums > 0, sums, np.nan)
     rows["nc_ratio"] = rows["nucleus_area_px"] / area
     return rows
+
+
+def rows_of_plane(
+    table: pd.DataFrame,
+    labels: NDArray[np.integer],
+    image: str,
+    saliency: NDArray[np.floating] | None = None,
+    nucleus: NDArray[np.bool_] | None = None,
+) -> pd.DataFrame:
+    """Return a row for each cell of an image; those that are not yet measured are measured now.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of the layer.
+    labels : ndarray
+        (H, W) int, the image's cells.
+    image : str
+        Its name.
+    saliency, nucleus : ndarray, optional
+        As for `measured`.
+    """
+    present = [int(label) for label in np.unique(labels) if label > 0]
+    if not present:
+        return table[:0]
+    new = [row_of(table, label, {"image": image}) for label in present if label not in table.index]
+    rows = pd.concat([table[table.index.isin(present)], *new]).sort_index()
+    rows["image"] = image or rows["image"]
+    return measured(rows, labels, (0, 0), saliency, nucleus) if rows["area_px"].isna().any() else rows
 
 
 def reviewed(table: pd.DataFrame) -> pd.Series:

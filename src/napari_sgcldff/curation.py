@@ -7,30 +7,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sgcldff.cell_rows import as_features, as_table, measured, replaced, row_of
+from napari_sgcldff.cell_rows import as_features, as_table, replaced, rows_of_plane
 from napari_sgcldff.class_colours import colour_by_class
 from napari_sgcldff.edit_steps import Change, Step, Steps
+from napari_sgcldff.layers import KEY
+from napari_sgcldff.step_making import Surroundings, Window, pixel_step, row_step, where_different
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.layers import Labels
 
-__all__ = ["Curation", "Window", "editable"]
-
-Window = tuple[slice, slice]
-"""Rows and columns of a plane."""
-
-
-def editable(data: Any) -> NDArray[np.integer]:
-    """Return labels as edits need them: in memory, writable, with room for more labels than 8 bits have."""
-    array = np.asarray(data)
-    if array.dtype.itemsize < 2 or array.dtype.kind not in "iu":
-        return array.astype(np.int32)
-    return array if array is data and array.flags.writeable else array.copy()
+__all__ = ["Curation"]
 
 
 class Curation:
@@ -42,7 +33,7 @@ class Curation:
     Parameters
     ----------
     layer : napari.layers.Labels
-        Of a single resolution, see `editable` for its data.
+        Of a single resolution, see `napari_sgcldff.step_making.editable` for its data.
     classes : sequence of str
         All classes that a cell may be given, for the colours.
     image_name : callable
@@ -96,18 +87,11 @@ class Curation:
         if plane in self._known:
             self._follow()
             return
-        pixels = np.array(self.layer.data[plane])
-        self._known[plane] = pixels
-        name = self._image_name(plane)
-        present = [int(label) for label in np.unique(pixels) if label > 0]
+        pixels = self._known[plane] = np.array(self.layer.data[plane])
+        rows = rows_of_plane(self.table, pixels, self._image_name(plane), self.saliency, self.nucleus)
         single = self.layer.data[..., 0, 0].size == 1
-        stale = [] if not single else self.table.index.difference(present).tolist()
-        new = [row_of(self.table, label, {"image": name}) for label in present if label not in self.table.index]
-        rows = pd.concat([self.table[self.table.index.isin(present)], *new]) if present else self.table[:0]
-        rows = rows.assign(image=name) if name else rows
-        if rows["area_px"].isna().any():
-            rows = measured(rows, pixels, (0, 0), self.saliency, self.nucleus)
-        self._adopt(replaced(self.table, [*present, *stale], rows), present, stale)
+        stale = self.table.index.difference(rows.index).tolist() if single else []
+        self._adopt(replaced(self.table, [*rows.index, *stale], rows), rows.index.tolist(), stale)
 
     def cell_at(self, y: float, x: float) -> int:
         """Return the label at a point of the plane that is shown, in px; 0 for none or outside."""
@@ -119,6 +103,17 @@ class Curation:
     def next_label(self) -> int:
         """Return a label that no cell of the layer has had."""
         return max(self._largest, *self.table.index, 0) + 1
+
+    def plane_of(self, label: int) -> tuple[int, ...]:
+        """Return the plane that a cell is in; the one that is shown where that cannot be told."""
+        offsets = self.layer.metadata.get(KEY, {}).get("offsets", ())  # of a stack that was read from files
+        read = [(int(np.searchsorted(offsets, label)) - 1,)] if len(offsets) else []
+        seen = (plane for plane in (self.plane, *self._known) if (self._known[plane] == label).any())
+        return next(seen, *read or [self.plane])
+
+    def pixels(self, plane: tuple[int, ...]) -> NDArray[np.integer]:
+        """Return the labels (H, W) of a plane that has been shown; not to be written to."""
+        return self._known[plane]
 
     @property
     def labels(self) -> NDArray[np.integer]:
@@ -164,17 +159,7 @@ class Curation:
 
     def set_rows(self, what: str, rows: Mapping[int, Mapping[str, Any]], look_at: int = 0) -> None:
         """Edit what the table says of cells of the plane that is shown, as one step."""
-        before = self.table[self.table.index.isin(list(rows))]
-        after = before.copy()
-        for label, known in rows.items():
-            for name, value in known.items():
-                after.at[label, name] = value
-        self._take(
-            Step(
-                Change(what, self.plane, (), None, tuple(rows), after, look_at),
-                Change(f"undid: {what}", self.plane, (), None, tuple(rows), before, look_at),
-            )
-        )
+        self._take(row_step(what, self.plane, self.table, rows, look_at))
 
     def undo(self) -> bool:
         """Take the latest step back; False if there is none."""
@@ -210,7 +195,7 @@ class Curation:
         if self._quiet:
             return True
         known, pixels = self._known[self.plane], np.asarray(self.layer.data[self.plane])
-        window = _where_different(known, pixels) if known.shape == pixels.shape else None
+        window = where_different(known, pixels) if known.shape == pixels.shape else None
         if window is None:
             return False
         if self.steps.taken and self._is(self.steps.taken[-1].undone, window, pixels):
@@ -247,34 +232,8 @@ class Curation:
         said: Mapping[int, Mapping[str, Any]],
         look_at: int,
     ) -> Step:
-        different = before != after
-        touched = {int(n) for n in np.unique([before[different], after[different]]) if n > 0} | set(said)
-        old = self.table[self.table.index.isin(touched)]
-        rows = [old]
-        for label in sorted(touched - set(old.index)):
-            like = said.get(label, {}).get("like")
-            known = self.table.loc[like].to_dict() if like in self.table.index else self._of_new_cell()
-            rows.append(row_of(self.table, label, known))
-        new = pd.concat(rows) if len(rows) > 1 else old.copy()
-        new["curated"] = True
-        for label, known in said.items():
-            for name, value in known.items():
-                if name != "like" and label in new.index:
-                    new.at[label, name] = value
-        around = _around(old, window, self.labels.shape)
-        pixels = self.labels[around].copy()
-        offset = (around[0].start, around[1].start)
-        pixels[tuple(slice(s.start - o, s.stop - o) for s, o in zip(window, offset, strict=True))] = after
-        guides = [None if guide is None else guide[around] for guide in (self.saliency, self.nucleus)]
-        new = measured(new, pixels, offset, *guides)
-        look_at = look_at or next((int(label) for label in new.index), 0)
-        what = what or f"painted {_cells(sorted(touched))}"
-        place = tuple((s.start, s.stop) for s in window)
-        labels = tuple(sorted(touched))
-        return Step(
-            Change(what, self.plane, place, after, labels, new, look_at),
-            Change(f"undid: {what}", self.plane, place, before, labels, old, int(old.index[0]) if len(old) else 0),
-        )
+        around = Surroundings(self.table, self.labels, self.plane, self._of_new_cell(), self.saliency, self.nucleus)
+        return pixel_step(what, window, before, after, said, look_at, around)
 
     def _of_new_cell(self) -> dict[str, Any]:
         known: dict[str, Any] = {"image": self._image_name(self.plane), "class": self.new_class}
@@ -329,23 +288,3 @@ class Curation:
             yield
         finally:
             self._quiet -= 1
-
-
-def _where_different(a: NDArray[np.integer], b: NDArray[np.integer]) -> Window | None:
-    different = a != b
-    rows, columns = np.flatnonzero(different.any(1)), np.flatnonzero(different.any(0))
-    if not len(rows):
-        return None
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def _around(rows: pd.DataFrame, window: Window, shape: tuple[int, ...]) -> Window:
-    """Return the window in which cells lie as a whole, before and after an edit in another window."""
-    known = rows.dropna(subset=["bbox_y0"])
-    y0, x0 = (int(min([s.start, *known[name]])) for s, name in zip(window, ("bbox_y0", "bbox_x0"), strict=True))
-    y1, x1 = (int(max([s.stop, *known[name]])) for s, name in zip(window, ("bbox_y1", "bbox_x1"), strict=True))
-    return slice(max(y0, 0), min(y1, shape[0])), slice(max(x0, 0), min(x1, shape[1]))
-
-
-def _cells(labels: Sequence[int]) -> str:
-    return f"{'cell' if len(labels) == 1 else 'cells'} {', '.join(map(str, labels[:5]))}"

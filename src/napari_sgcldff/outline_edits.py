@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -136,7 +137,7 @@ def smoothed(mask: Mask, free: Mask) -> Mask:
 def _points(line: NDArray[np.floating], shape: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the pixels of a line, each touching the next by a side, as far as they lie in the image."""
     ends = np.asarray(line, float)
-    steps = [np.linspace(a, b, 2 + 4 * int(np.abs(b - a).max())) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    steps = [np.linspace(a, b, 2 + 4 * int(np.abs(b - a).max())) for a, b in itertools.pairwise(ends)]
     pixels = np.rint(np.concatenate(steps) if steps else ends).astype(np.intp)
     corner = np.flatnonzero(np.abs(np.diff(pixels, axis=0)).sum(1) > 1)
     between = np.stack([pixels[corner, 0], pixels[corner + 1, 1]], 1)
@@ -153,7 +154,10 @@ def _led_on(line: NDArray[np.floating], far: float) -> NDArray[np.float64]:
     if length[-1] == 0:
         raise ConfigError("the line has no length; draw it across the cell")
     reach = max(length[-1] / 4, min(3.0, length[-1]))  # the last pixels of a hand's stroke point anywhere
-    first, last = points[np.searchsorted(length, reach)], points[np.searchsorted(length, length[-1] - reach, "right") - 1]
+    first, last = (
+        points[np.searchsorted(length, reach)],
+        points[np.searchsorted(length, length[-1] - reach, "right") - 1],
+    )
     before = points[0] + _unit(points[0] - first) * far
     after = points[-1] + _unit(points[-1] - last) * far
     return np.concatenate([[before], points, [after]])

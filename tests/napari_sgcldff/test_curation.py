@@ -25,7 +25,8 @@ from napari_sgcldff.cell_edits import (
     split_cell,
 )
 from napari_sgcldff.cell_rows import in_review_order
-from napari_sgcldff.curation import Curation, editable
+from napari_sgcldff.curation import Curation
+from napari_sgcldff.step_making import editable
 from sgcldff_core.cells import cell_shapes
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.taxonomy import LEUKOCYTES, colour_of

@@ -46,9 +46,7 @@ def test_a_new_folder_is_a_curated_data_set(tmp_path: Path) -> None:
 
 def test_one_image_changes_and_the_others_stay(tmp_path: Path) -> None:
     a = replace(_sample("a"), boxes=(Box(1, 2, 30, 40, "leukocyte"),), split="test", source="bccd")
-    write_curated(
-        [a, _sample("b", 2)], tmp_path / "set", provenance=Provenance("Set", "smears", (_change("made it"),))
-    )
+    write_curated([a, _sample("b", 2)], tmp_path / "set", provenance=Provenance("Set", "smears", (_change("made it"),)))
     folder = tmp_path / "set"
     files = {p: p.read_bytes() for p in folder.rglob("*b.*")}
     labels = a.read_labels()
