@@ -99,6 +99,13 @@ class Autosave:
         """Whether something is still to be written."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def summary(self) -> str:
+        """Where everything is, or why not, in a sentence."""
+        if self.problem:
+            return f"Not saved: {self.problem}."
+        return f"Saved in {self.folder}." if self.saved_at else ""
+
     def save(self, change: Change, snapshot: Snapshot) -> None:
         """Save an edit.
 

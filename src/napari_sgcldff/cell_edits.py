@@ -134,7 +134,7 @@ def set_class(curation: Curation, label: int, name: str) -> None:
     # What the model thinks of this class is known where it is one of the model's.
     confidence = float(row.get(f"prob_{name}", np.nan))
     known = {"class": name, "confidence": confidence, "curated": True, **_SEEN}
-    curation.set_rows(f"made cell {label} a {name}", {label: known}, label)
+    curation.set_rows(f"named cell {label} {name}", {label: known}, label)
 
 
 def accept_cells(curation: Curation, labels: Iterable[int]) -> None:

@@ -126,6 +126,10 @@ class Correction:
         label = self._session.label
         return label if label in self.curation.table.index else 0
 
+    def picture(self) -> NDArray[np.uint8]:
+        """Return the picture (H, W, 3) that is shown below the cells."""
+        return self._snapshots.picture(self.curation.plane)
+
     def end(self, why: str = "") -> None:
         """Save what is not yet saved, and give the viewer back as it was."""
         self.viewer.dims.events.current_step.disconnect(self._stepped)
@@ -256,6 +260,7 @@ class Correction:
         if label and self.cells.selected_label != label:
             self.cells.selected_label = label
         self._save(change)
+        self.said.emit("")
         self.looked.emit()
 
     def _save(self, change: Change) -> None:

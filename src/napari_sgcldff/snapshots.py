@@ -32,14 +32,17 @@ class Snapshots:
 
     def __init__(self, cells: Labels, image: Image) -> None:
         self._cells, self._image = cells, image
-        self._pictures: dict[tuple[int, ...], tuple[str, NDArray[np.uint8]]] = {}
+        self._pictures: dict[tuple[int, ...], NDArray[np.uint8]] = {}
+
+    def picture(self, plane: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return the picture (H, W, 3) below a plane; read once."""
+        if plane not in self._pictures:
+            self._pictures[plane] = plane_source(self._image, self._cells, plane).image
+        return self._pictures[plane]
 
     def take(self, curation: Curation, plane: tuple[int, ...]) -> Snapshot:
         """Copy a plane that has been shown."""
-        if plane not in self._pictures:
-            source = plane_source(self._image, self._cells, plane)
-            self._pictures[plane] = (plane_name(self._image, self._cells, plane), source.image)
-        name, picture = self._pictures[plane]
+        name, picture = plane_name(self._image, self._cells, plane), self.picture(plane)
         labels = curation.pixels(plane)[: picture.shape[0], : picture.shape[1]].copy()
         table = curation.table[curation.table.index.isin(np.unique(labels))].copy()
         own = self._cells.metadata.get(KEY, {})
