@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QLockFile
 
 from napari_sgcldff.unsaved_work import UNSAVED, UnsavedWork
-from sgcldff_core.datasets.history import Change as Entry
 from sgcldff_core.errors import DataError, SgcldffError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from napari_sgcldff.edit_steps import Change
+    from sgcldff_core.datasets.history import Change as Entry
 
 __all__ = ["Autosave", "Snapshot", "lock_folder", "login_name"]
 
@@ -116,6 +116,8 @@ class Autosave:
         snapshot : Snapshot
             The image after it.
         """
+        from sgcldff_core.datasets.history import Change as Entry
+
         key = snapshot.name
         with self._guard:
             log = self._logs.get(key)
@@ -169,6 +171,7 @@ class Autosave:
 
     def _save(self, snapshot: Snapshot) -> None:
         from sgcldff_core.datasets.curated_update import free_name, set_aside, update_curated
+        from sgcldff_core.datasets.history import Change as Entry
         from sgcldff_core.datasets.pixels import counted_cells
         from sgcldff_core.sample import Raster, Sample
 

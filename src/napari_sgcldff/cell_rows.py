@@ -131,7 +131,9 @@ def measured(
     # Imported when there is something to measure: it brings half of SciPy, and a widget is to open at once.
     from sgcldff_core.cells import cell_shapes
 
-    own = np.where(np.isin(labels, rows.index.to_numpy()), labels, 0)
+    known = np.zeros(int(max(labels.max(initial=0), rows.index.max())) + 1, bool)
+    known[rows.index.to_numpy()] = True
+    own = np.where(known[labels], labels, 0)
     shapes = cell_shapes(own).set_index("label")
     rows = rows[rows.index.isin(shapes.index)].copy()
     shapes = shapes.loc[rows.index]
@@ -144,7 +146,7 @@ def measured(
         if values is None:
             rows[name] = np.nan
             continue
-        sums = np.array([values[own == label].sum() for label in rows.index], float)
+        sums = np.bincount(own.ravel(), values.ravel(), len(known))[rows.index]
         rows[name] = sums / area if name == "mean_saliency" else np.where(sums > 0, sums, np.nan)
     rows["nc_ratio"] = rows["nucleus_area_px"] / area
     return rows
@@ -170,7 +172,7 @@ def rows_of_plane(
     saliency, nucleus : ndarray, optional
         As for `measured`.
     """
-    present = [int(label) for label in np.unique(labels) if label > 0]
+    present = [int(label) for label in np.flatnonzero(np.bincount(labels.ravel())) if label > 0]
     if not present:
         return table[:0]
     new = [row_of(table, label, {"image": image}) for label in present if label not in table.index]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +19,7 @@ _MOST_DIRECT = 2**16  # above, napari cannot colour label by label unless numba 
 _UNNAMED = (0.63, 0.63, 0.63, 1.0)
 
 
-def colour_by_class(
-    layer: Labels, named: Mapping[int, str | None], classes: Sequence[str], gone: Iterable[int] = ()
-) -> None:
+def colour_by_class(layer: Labels, named: Mapping[int, str | None], classes: Sequence[str]) -> None:
     """Give labels the colours of their classes; other labels keep theirs.
 
     Parameters
@@ -33,8 +31,6 @@ def colour_by_class(
         the layer has no colour for, such as a cell that is being painted.
     classes : sequence of str
         All classes, for the colours of those that a user defined.
-    gone : iterable of int
-        Labels that are no more.
     """
     from napari.utils.colormaps import DirectLabelColormap
 
@@ -44,10 +40,16 @@ def colour_by_class(
     colours: dict[int | None, NDArray[np.float32]] = {}
     if isinstance(old, DirectLabelColormap):
         colours = {key: np.asarray(colour, np.float32) for key, colour in old.color_dict.items()}
-    for label in gone:
-        colours.pop(label, None)
+    wanted: dict[int | None, NDArray[np.float32]] = {None: np.array(_UNNAMED, np.float32), 0: np.zeros(4, np.float32)}
     for label, name in named.items():
         rgb = colour_of(name, classes) if name else None
-        colours[label] = np.array(_UNNAMED if rgb is None else [*(c / 255 for c in rgb), 1], np.float32)
-    colours[None], colours[0] = np.array(_UNNAMED, np.float32), np.zeros(4, np.float32)
-    layer.colormap = DirectLabelColormap(color_dict=colours)
+        wanted[label] = np.array(_UNNAMED if rgb is None else [*(c / 255 for c in rgb), 1], np.float32)
+    unnamed = colours.get(None)
+    new = {key: colour for key, colour in wanted.items() if not _same(colours.get(key, unnamed), colour)}
+    # napari draws the whole layer anew, which takes a second where it is large: only where there is a reason.
+    if new:
+        layer.colormap = DirectLabelColormap(color_dict={**colours, **wanted})
+
+
+def _same(a: NDArray[np.float32] | None, b: NDArray[np.float32]) -> bool:
+    return a is not None and np.allclose(a, b, atol=1e-3)

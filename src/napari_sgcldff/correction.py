@@ -21,6 +21,7 @@ from napari_sgcldff.outline_edits import cell_under_line
 from napari_sgcldff.pairing import centre_view, plane_name, plane_source, saliency_of, show_plane, shown_plane
 from napari_sgcldff.session import session_of
 from napari_sgcldff.snapshots import Snapshots
+from napari_sgcldff.step_making import check_numbers
 from sgcldff_core.errors import SgcldffError
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Correction:
     ) -> None:
         plane = shown_plane(viewer.dims.point, cells)
         plane_source(image, cells, plane)  # refuse before anything is changed
+        check_numbers(cells.name, cells.data)
         self.autosave = Autosave(folder)
         self.viewer, self.cells, self.image = viewer, cells, image
         self.tool, self._joining = "look", 0
@@ -260,6 +262,7 @@ class Correction:
         if label and self.cells.selected_label != label:
             self.cells.selected_label = label
         self._save(change)
+        show_plane(self.viewer, self.cells, change.plane)  # of a stack: what was undone is to be seen
         self.said.emit("")
         self.looked.emit()
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Curation"]
 
+_LARGE = 2**21  # px
+
 
 class Curation:
     """The edits of one labels layer, from the moment it is made until `end`.
@@ -91,7 +93,7 @@ class Curation:
         rows = rows_of_plane(self.table, pixels, self._image_name(plane), self.saliency, self.nucleus)
         single = self.layer.data[..., 0, 0].size == 1
         stale = self.table.index.difference(rows.index).tolist() if single else []
-        self._adopt(replaced(self.table, [*rows.index, *stale], rows), rows.index.tolist(), stale)
+        self._adopt(replaced(self.table, [*rows.index, *stale], rows), rows.index.tolist())
 
     def cell_at(self, y: float, x: float) -> int:
         """Return the label at a point of the plane that is shown, in px; 0 for none or outside."""
@@ -178,7 +180,7 @@ class Curation:
     def _followed(self) -> Iterator[tuple[Any, Callable[..., None]]]:
         events = self.layer.events
         # napari's own undo fires nothing but set_data.
-        yield from ((events.paint, self._follow_paint), (events.set_data, self._follow))
+        yield from ((events.paint, self._follow_paint), (events.set_data, self._follow_refresh))
         yield (events.labels_update, self._follow_due)
         yield from ((events.data, self._follow_data), (events.features, self._follow_features))
 
@@ -190,7 +192,11 @@ class Curation:
         if self._due:  # else this is in the middle of a stroke
             self._due = not self._follow()
 
-    def _follow(self, event: object = None) -> bool:
+    def _follow_refresh(self, event: object = None) -> None:
+        if not getattr(self.layer, "_block_history", False):  # else in the middle of a stroke, as above
+            self._follow()
+
+    def _follow(self) -> bool:
         """Make a step of what was done to the pixels by the brush, by napari's undo, or by anything else."""
         if self._quiet:
             return True
@@ -251,7 +257,8 @@ class Curation:
 
     def _restore(self, change: Change, quick: Callable[[], None], opposite: Callable[[], None]) -> None:
         # By napari's own history where it has this very step on top, so that the two stay in step; else as an edit.
-        if change.pixels is not None:
+        # Not in a large image, which napari would draw anew as a whole.
+        if change.pixels is not None and self._known[change.plane].size <= _LARGE:
             with self._silently():
                 quick()
                 wanted = self._known[change.plane].copy()
@@ -259,7 +266,7 @@ class Curation:
                 moved = any(not np.array_equal(self.layer.data[p], known) for p, known in self._known.items())
                 if moved and not np.array_equal(self.layer.data[change.plane], wanted):
                     opposite()
-            self._put(change)
+        self._put(change)
         self._settle(change)
 
     def _take(self, step: Step) -> None:
@@ -271,15 +278,14 @@ class Curation:
         if change.pixels is not None:
             self._known[change.plane][change.window] = change.pixels
             self._largest = max(self._largest, int(change.pixels.max(initial=0)))
-        gone = [label for label in change.labels if label not in change.rows.index]
-        self._adopt(replaced(self.table, change.labels, change.rows), change.rows.index.tolist(), gone)
+        self._adopt(replaced(self.table, change.labels, change.rows), change.rows.index.tolist())
         self.changed.emit(change)
 
-    def _adopt(self, table: pd.DataFrame, named: Sequence[int], gone: Sequence[int]) -> None:
+    def _adopt(self, table: pd.DataFrame, named: Sequence[int]) -> None:
         self.table = table
         with self._silently():
             self.layer.features = as_features(table)
-            colour_by_class(self.layer, table["class"].reindex(named).to_dict(), self.classes, gone)
+            colour_by_class(self.layer, table["class"].reindex(named).to_dict(), self.classes)
 
     @contextmanager
     def _silently(self) -> Iterator[None]:

@@ -63,7 +63,7 @@ def split_along(mask: Mask, line: NDArray[np.floating]) -> Mask:
     from scipy import ndimage
 
     barrier = np.zeros(mask.shape, bool)
-    barrier[_points(_led_on(line, sum(mask.shape)), mask.shape)] = True
+    barrier[_points(_led_on(line, mask), mask.shape)] = True
     # Pixels that touch at a corner only are apart, so a line of one pixel parts them.
     parts, count = ndimage.label(mask & ~barrier)
     if count < 2:
@@ -147,8 +147,8 @@ def _points(line: NDArray[np.floating], shape: Sequence[int]) -> tuple[NDArray[n
     return y, x
 
 
-def _led_on(line: NDArray[np.floating], far: float) -> NDArray[np.float64]:
-    """Lead a line on beyond both its ends, in the direction that it has there."""
+def _led_on(line: NDArray[np.floating], mask: Mask) -> NDArray[np.float64]:
+    """Lead a line on beyond those of its ends that lie in the cell, in the direction that it has there."""
     points = np.asarray(line, float)
     length = np.concatenate([[0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
     if length[-1] == 0:
@@ -158,9 +158,15 @@ def _led_on(line: NDArray[np.floating], far: float) -> NDArray[np.float64]:
         points[np.searchsorted(length, reach)],
         points[np.searchsorted(length, length[-1] - reach, "right") - 1],
     )
-    before = points[0] + _unit(points[0] - first) * far
-    after = points[-1] + _unit(points[-1] - last) * far
-    return np.concatenate([[before], points, [after]])
+    far = sum(mask.shape)
+    parts = [points]
+    for end, towards in ((points[0], first), (points[-1], last)):
+        y, x = _points(end[None], mask.shape)
+        if mask[y, x].any():
+            parts.append((end + _unit(end - towards) * far)[None])
+        else:
+            parts.append(end[None])
+    return np.concatenate([parts[1], parts[0], parts[2]])
 
 
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -44,7 +44,8 @@ class Snapshots:
         """Copy a plane that has been shown."""
         name, picture = plane_name(self._image, self._cells, plane), self.picture(plane)
         labels = curation.pixels(plane)[: picture.shape[0], : picture.shape[1]].copy()
-        table = curation.table[curation.table.index.isin(np.unique(labels))].copy()
+        several = any(n > 1 for n in curation.layer.data.shape[:-2])
+        table = curation.table[curation.table["image"] == name] if several else curation.table
         own = self._cells.metadata.get(KEY, {})
         about: dict[str, Any] = {
             "image": name,
@@ -54,5 +55,4 @@ class Snapshots:
             "trusted": own.get("role") != "cells",
             "model": str(own.get("model", "")),
         }
-        several = any(n > 1 for n in curation.layer.data.shape[:-2])
         return Snapshot(name, picture, labels, table, about["trusted"], several, about)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from napari_sgcldff.cell_rows import measured, row_of
 from napari_sgcldff.edit_steps import Change, Step
+from sgcldff_core.errors import ConfigError
 
-__all__ = ["Surroundings", "Window", "editable", "pixel_step", "row_step", "where_different"]
+__all__ = ["Surroundings", "Window", "check_numbers", "editable", "pixel_step", "row_step", "where_different"]
 
 Window = tuple[slice, slice]
 """Rows and columns of a plane."""
@@ -51,6 +52,29 @@ def editable(data: Any) -> NDArray[np.integer]:
     if array.dtype.itemsize < 2 or array.dtype.kind not in "iu":
         return array.astype(np.int32)
     return array if array is data and array.flags.writeable else array.copy()
+
+
+def check_numbers(name: str, labels: NDArray[np.integer]) -> None:
+    """Check that labels can count as numbers of cells.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer, for the message.
+    labels : ndarray
+        (..., H, W) int.
+
+    Raises
+    ------
+    ConfigError
+        If some are negative, or far larger than there can be cells.
+    """
+    lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
+    if lowest < 0 or highest > max(labels.size, 2**16):
+        raise ConfigError(
+            f"the labels of {name!r} run from {lowest} to {highest}, which are no numbers of cells; "
+            "number the cells from 1, as skimage.segmentation.relabel_sequential does"
+        )
 
 
 def where_different(a: NDArray[np.integer], b: NDArray[np.integer]) -> Window | None:

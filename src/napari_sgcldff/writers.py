@@ -155,7 +155,7 @@ def _planes(
             if not plane.any():
                 continue
             found = True
-            name, picture = _plane_of(image, about, index)
+            name, picture = _plane_of(image, about, _lying_at(index, meta, about))
             plane = plane[: picture.shape[0], : picture.shape[1]]
             yield name, picture, plane, table[table.index.isin(np.unique(plane))], trusted
     if not found:
@@ -172,13 +172,25 @@ def _picture_of(labels: Any, meta: Mapping[str, Any], pictures: Sequence[tuple[A
     return max(named or fitting[:1], key=lambda pair: len(pair[1]["name"]))
 
 
+def _lying_at(index: tuple[int, ...], meta: Mapping[str, Any], below: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the index in an image of a plane of labels: those of one plane of a stack may be a layer of their own."""
+    count = len(index)
+    (scale, shift), (under, offset) = (
+        (np.array(own.get("scale", (1.0,) * (count + 2)), float), np.array(own.get("translate", (0.0,) * (count + 2))))
+        for own in (meta, below)
+    )
+    if not len(scale) == len(under) == count + 2:
+        return index
+    at = (shift[:count] + np.array(index, float) * scale[:count] - offset[:count]) / under[:count]
+    return tuple(int(i) for i in np.rint(at))
+
+
 def _plane_of(data: Any, meta: Mapping[str, Any], index: tuple[int, ...]) -> tuple[str, NDArray[np.uint8]]:
     from sgcldff_core.datasets.depth import to_uint8
 
     level, about = _level(data, meta), meta.get("metadata", {}).get(KEY, {})
     leading = level.ndim - 3
-    # The cells of one plane of a stack are a layer of their own with axes of length 1.
-    at = tuple(min(i, n - 1) for i, n in zip(index[-leading:] if leading else (), level.shape, strict=False))
+    at = tuple(min(max(i, 0), n - 1) for i, n in zip(index[-leading:] if leading else (), level.shape, strict=False))
     picture = to_uint8(np.asarray(level[at])[..., :3])
     if at and about.get("sizes") is not None:
         height, width = about["sizes"][at[0]]

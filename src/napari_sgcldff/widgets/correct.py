@@ -17,6 +17,7 @@ from napari_sgcldff.cell_rows import in_review_order, reviewed
 from napari_sgcldff.correction import Correction
 from napari_sgcldff.known_classes import classes_for, remember_class
 from napari_sgcldff.layers import KEY, is_smear
+from napari_sgcldff.lazy_labels import read_labels
 from napari_sgcldff.pairing import image_of
 from napari_sgcldff.proposing import Request, propose, what_is_known
 from napari_sgcldff.recovery import show_restored
@@ -25,12 +26,13 @@ from napari_sgcldff.step_making import editable
 from napari_sgcldff.unsaved_work import UnsavedWork
 from napari_sgcldff.widgets.cell_card import CellCard
 from napari_sgcldff.widgets.class_palette import ClassPalette
+from napari_sgcldff.widgets.correction_keys import keys_of
 from napari_sgcldff.widgets.layer_choice import LayerChoice
 from napari_sgcldff.widgets.recovery_banner import RecoveryBanner
 from napari_sgcldff.widgets.review_bar import ReviewBar
 from napari_sgcldff.widgets.saving_line import SavingLine
 from napari_sgcldff.widgets.task_panel import TaskPanel
-from napari_sgcldff.widgets.tool_buttons import ACTIONS, TOOL_KEYS, ToolButtons
+from napari_sgcldff.widgets.tool_buttons import ToolButtons
 from sgcldff_core.errors import SgcldffError
 
 __all__ = ["CorrectWidget"]
@@ -71,12 +73,7 @@ class CorrectWidget(QWidget):
         if isinstance(cells.data, np.ndarray):
             self._begin(cells, image, editable(cells.data))
             return
-        lazy = cells.data
-
-        def read(report: Any) -> Any:
-            report("reading the labels", 0, 0)
-            return editable(lazy)
-
+        read = partial(read_labels, cells.data)
         self.panel.start("Read the labels", read, partial(self._begin, cells, image))
 
     def finish(self) -> None:
@@ -86,7 +83,7 @@ class CorrectWidget(QWidget):
 
     def _begin(self, cells: Labels, image: Image, data: Any) -> None:
         if cells not in self._viewer.layers or image not in self._viewer.layers:
-            self.panel.message.setText(f"{cells.name} or its image was removed meanwhile.")
+            self._say(f"{cells.name} or its image was removed meanwhile.")
             return
         if data is not cells.data:
             cells.data = data
@@ -94,17 +91,17 @@ class CorrectWidget(QWidget):
         try:
             correction = Correction(self._viewer, cells, image, self.saving.folder, classes, self._propose)
         except SgcldffError as problem:
-            self.panel.message.setText(str(problem))
+            self._say(str(problem))
             return
         self.correction = correction
         correction.looked.connect(self._show_cell)
         correction.tool_changed.connect(self.tools.show_tool)
-        correction.said.connect(self.panel.message.setText)
+        correction.said.connect(self._say)
         correction.ended.connect(self._ended)
         self.palette_.show_classes(classes)
         self._bind_keys()
         self.tools.show_tool(correction.tool)
-        self.panel.message.setText("")
+        self._say("")
         self._timer.start(1000)
         self._refresh()
         self._show_cell()
@@ -113,7 +110,7 @@ class CorrectWidget(QWidget):
         saved, self.correction = self.correction, None
         self._timer.stop()
         told = "" if saved is None else saved.autosave.summary
-        self.panel.message.setText(" ".join(filter(None, (why, told))))
+        self._say(" ".join(filter(None, (why, told))))
         self.card.show_nothing()
         self._show_saving()
         self._refresh()
@@ -125,17 +122,8 @@ class CorrectWidget(QWidget):
             self.finish()
 
     def _bind_keys(self) -> None:
-        correction = self.correction
-        if correction is None:
-            return
-        keys: dict[str, Any] = {key: partial(correction.choose, tool) for tool, key in TOOL_KEYS.items()}
-        keys |= {key: partial(self._act, action) for action, (_, key, _) in ACTIONS.items()}
-        keys |= {
-            str(n): partial(correction.name_cell, name) for n, name in enumerate(self.palette_.classes[:9], start=1)
-        }
-        keys |= {"A": correction.accept, "N": correction.next_cell}
-        keys |= {"Control-Z": correction.undo, "Control-Shift-Z": correction.redo}
-        correction.keys.borrow(keys)
+        if self.correction is not None:
+            self.correction.keys.borrow(keys_of(self.correction, self.palette_.classes, self._act))
 
     def _act(self, action: str) -> None:
         correction = self.correction
@@ -146,7 +134,7 @@ class CorrectWidget(QWidget):
         elif correction.label:
             correction.do(_EDITS[action], correction.label)
         else:
-            self.panel.message.setText("Click a cell first.")
+            self._say("Click a cell first.")
 
     def _accept_all(self) -> None:
         if self.correction is not None:
@@ -178,9 +166,9 @@ class CorrectWidget(QWidget):
 
     def _add(self, correction: Correction, plane: tuple[int, ...], found: Any) -> None:
         if self.correction is not correction or correction.curation.plane != plane:
-            self.panel.message.setText("Another image is shown by now; the new cell was dropped.")
+            self._say("Another image is shown by now; the new cell was dropped.")
         elif found is None:
-            self.panel.message.setText("The model sees no cell there. Paint it: New by brush, key M.")
+            self._say("The model sees no cell there. Paint it: New by brush, key M.")
         else:
             found_cell = found.prediction
             known = what_is_known(found_cell.cells)
@@ -190,7 +178,7 @@ class CorrectWidget(QWidget):
         try:
             cells, image = show_restored(self._viewer, work.restore())
         except SgcldffError as problem:
-            self.panel.message.setText(str(problem))
+            self._say(str(problem))
             return
         self.cells_choice.choose(cells)
         self.image_choice.choose(image)
@@ -198,7 +186,7 @@ class CorrectWidget(QWidget):
         if self.correction is not None:
             self.correction.save_all("restored after a crash")
             self.correction.autosave.when_saved(work.discard)
-            self.panel.message.setText("Your work is back; undo begins anew from here.")
+            self._say("Your work is back; undo begins anew from here.")
 
     def _pair(self) -> None:
         cells = self.cells_choice.layer
@@ -206,6 +194,9 @@ class CorrectWidget(QWidget):
         if image is not None and self.correction is None:
             self.image_choice.choose(image)
         self._refresh()
+
+    def _say(self, text: str) -> None:
+        self.panel.message.setText(text)
 
     def _show_saving(self) -> None:
         self.saving.show_state(None if self.correction is None else self.correction.autosave)
