@@ -17,6 +17,7 @@ from napari_sgcldff.cell_edits import accept_cells, delete_cell, merge_cells, se
 from napari_sgcldff.cell_rows import in_review_order
 from napari_sgcldff.curation import Curation
 from napari_sgcldff.edit_steps import Change
+from napari_sgcldff.layers import KEY
 from napari_sgcldff.outline_edits import cell_under_line
 from napari_sgcldff.pairing import centre_view, plane_name, plane_source, saliency_of, show_plane, shown_plane
 from napari_sgcldff.session import session_of
@@ -28,10 +29,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
-__all__ = ["NUCLEUS", "TOOLS", "Correction"]
-
-NUCLEUS = "sgcldff_nucleus"
-"""Under this key of a layer's metadata lie the nuclei of its cells, (H, W) bool."""
+__all__ = ["TOOLS", "Correction"]
 
 TOOLS: Mapping[str, str] = {
     "look": "click",
@@ -107,7 +105,7 @@ class Correction:
             image_name=lambda plane: plane_name(image, cells, plane),
             plane=plane,
             saliency=saliency_of(viewer.layers, cells) if single else None,
-            nucleus=cells.metadata.get(NUCLEUS) if single else None,
+            nucleus=cells.metadata.get(f"{KEY}_nucleus") if single else None,
         )
         self._session.cells = str(cells.unique_id)
         self.keys = BorrowedKeys(cells)

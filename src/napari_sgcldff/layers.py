@@ -33,7 +33,6 @@ __all__ = [
 KEY = "sgcldff"
 """Under this key of a layer's metadata stands what the layer is and how it was made."""
 
-
 _OUTLINE = 3  # px
 _MOST_DIRECT = 2**16  # above, napari cannot colour label by label unless numba is installed
 
@@ -183,6 +182,7 @@ def prediction_layers(
     features = cells.sort_values("label", ignore_index=True)
     features.insert(0, "index", features["label"])  # by which napari finds the row of a label
     layers.append(_labels(source.lift(prediction.labels), features, named, common("cells", "WBC"), classes))
+    layers[-1][1]["metadata"][f"{KEY}_nucleus"] = prediction.nucleus  # edited cells are measured with it
     return layers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import subprocess
 import sys
 import textwrap
@@ -376,6 +377,7 @@ def test_a_click_adds_the_cell_that_the_model_proposes(
     assert calls == [("leukocytes", 60.0, (layer.data > 0).sum() - 144)]
     row = layer.features.set_index("index").loc[new]
     assert (row["class"], row["area_px"], row["curated"]) == ("eosinophil", 144, True)
+    assert (row["nucleus_area_px"], row["nc_ratio"]) == (144, 1)
     assert session_of(viewer).label == new
 
     _click_at(qtbot, viewer, *_centre(started, new))
@@ -490,13 +492,17 @@ def test_a_closed_widget_saves_lets_go_and_is_forgotten(qtbot: QtBot, viewer: An
     viewer.window.remove_dock_widget(widget)
     widget.deleteLater()
     del widget
-    qtbot.wait(50)
-    gc.collect()
+    qtbot.waitUntil(lambda: _is_gone(gone), timeout=5000)
     assert layer.keymap == before
     assert not (folder / UNSAVED).exists()
     assert len(list(open_dataset(folder, "curated"))) == 1
     layer.paint((5, 5), 1)
-    assert gone() is None
+    assert not layer.features["curated"].iloc[0]
+
+
+def _is_gone(gone: weakref.ref[Any]) -> bool:
+    gc.collect()
+    return gone() is None
 
 
 def test_labels_of_a_stack_of_files_are_corrected_image_by_image(
@@ -585,6 +591,61 @@ def test_after_a_crash_the_work_is_offered_and_goes_on(
     assert sample.classes == {1: "basophil", 2: "basophil"}
     np.testing.assert_array_equal(sample.read_labels(), cells.data)
     assert not (folder / UNSAVED).exists()
+
+
+REAL = """
+    import json, sys, time
+    import napari, numpy as np
+    from qtpy.QtCore import QSettings
+    from qtpy.QtWidgets import QApplication
+    from napari_sgcldff import session
+    session.settings = lambda: QSettings({settings!r}, QSettings.Format.IniFormat)
+
+    def draw_until(done, seconds):
+        deadline = time.monotonic() + seconds
+        while not done() and time.monotonic() < deadline:
+            QApplication.processEvents()
+            time.sleep(0.01)
+
+    viewer = napari.Viewer(show=True)
+    viewer.open_sample("napari-sgcldff", "synthetic_field")
+    draw_until(lambda: False, 1)
+    layer = viewer.layers["synthetic field truth"]
+    truth = layer.data.copy()
+    _, widget = viewer.window.add_plugin_dock_widget("napari-sgcldff", "Correct cells")
+    widget.panel.run_button.click()
+    correction = widget.correction
+    said = []
+    for label in np.unique(truth)[1:]:
+        row = correction.curation.table.loc[label].to_dict()
+        correction.choose("delete")
+        correction._clicked(row["centroid_y"], row["centroid_x"])
+        correction.choose("add")
+        correction._clicked(row["centroid_y"], row["centroid_x"])
+        draw_until(lambda: not widget.panel.running, 120)
+        new = correction.label
+        mask, own = layer.data == new, truth == label
+        iou = float((mask & own).sum() / (mask | own).sum()) if new else 0.0
+        said.append((iou, correction.curation.table.loc[new, "class"] if new else None, row["class"]))
+    widget.panel.run_button.click()
+    print(json.dumps(said))
+    viewer.close()
+"""
+
+
+def test_a_click_finds_the_cells_of_the_synthetic_field_with_the_shipped_model(qapp: Any, folder: Path) -> None:
+    session.settings().sync()
+    code = textwrap.dedent(REAL).format(settings=session.settings().fileName())
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False, timeout=500
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) >= 8
+    assert np.mean([iou > 0.6 for iou, _, _ in found]) > 0.7, found
+    assert all(name for iou, name, _ in found if iou)
+    (sample,) = open_dataset(folder, "curated")
+    assert len(sample.classes) == sum(iou > 0 for iou, _, _ in found)
 
 
 def test_what_was_left_behind_can_be_discarded(
