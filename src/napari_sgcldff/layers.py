@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_sgcldff.extent import is_smear
-from napari_sgcldff.metadata import KEY
+from napari_sgcldff.metadata import KEY, NUCLEUS
 from napari_sgcldff.source import Source
 from sgcldff_core.taxonomy import colour_of
 
@@ -95,6 +95,8 @@ def finding_layers(finding: Finding, *, live: bool = False) -> list[LayerDataTup
         maps["gradcam"] = finding.gradcam
     about = {"source": extent.uid, **finding.run}
     layers = _results(extent.name, extent.placement, about, maps, finding.labels, finding.cells, finding.classes)
+    if finding.nucleus is not None:
+        layers[-1][1]["metadata"][NUCLEUS] = finding.nucleus  # edited cells are measured with it
     if live:
         layers[-1][1]["name"] += " (live)"
         layers[-1][1]["metadata"][KEY]["role"] = "live"

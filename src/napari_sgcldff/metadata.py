@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["KEY"]
+__all__ = ["KEY", "NUCLEUS"]
 
 KEY = "sgcldff"
 """Under this key of a layer's metadata stands what the layer is and how it was made."""
+
+NUCLEUS = "sgcldff_nucleus"
+"""Under this key of a labels layer's metadata lie the nuclei of its cells, (H, W) bool."""

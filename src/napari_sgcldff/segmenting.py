@@ -63,6 +63,8 @@ class Finding:
         The same shape, floating, in [0, 1].
     gradcam : ndarray or None
         Likewise; None unless asked for.
+    nucleus : ndarray or None
+        (h, w) bool, nuclei of the cells of a single plane; None for several.
     cells : DataFrame
         One row a cell; places and boxes in px of `labels`.
     classes : tuple of str
@@ -77,6 +79,7 @@ class Finding:
     labels: NDArray[np.int32]
     saliency: NDArray[np.floating]
     gradcam: NDArray[np.floating] | None
+    nucleus: NDArray[np.bool_] | None
     cells: pd.DataFrame
     classes: tuple[str, ...]
     diameter: float
@@ -154,6 +157,7 @@ def segment(extent: Extent, order: Order, shelf: ModelShelf, report: Report) -> 
     halved = np.float16 if several else np.float32
     saliency = np.zeros(shape, halved)
     gradcam = np.zeros(shape, halved) if order.explain else None
+    nucleus = None
     tables, diameters, count = [], [], 0
     for index in range(len(extent.planes)):
         box = extent.part(index)
@@ -177,6 +181,7 @@ def segment(extent: Extent, order: Order, shelf: ModelShelf, report: Report) -> 
             cells = cells.assign(label=cells["label"] + count)
             saliency[place] = found.saliency
         else:  # in place of copies that a slide has no room for
+            nucleus = found.nucleus if found.nucleus.shape == shape[-2:] else None
             labels = _lifted(found.labels, labels, place)
             saliency = _lifted(found.saliency, saliency, place)
         if gradcam is not None and found.gradcam is not None:
@@ -202,7 +207,7 @@ def segment(extent: Extent, order: Order, shelf: ModelShelf, report: Report) -> 
         "planes": {name: list(extent.place(i)) for i, name in enumerate(extent.names)},
     }
     cells = pd.concat(filled, ignore_index=True)
-    return Finding(extent, labels, saliency, gradcam, cells, tuple(model.config.classes), diameter, run)
+    return Finding(extent, labels, saliency, gradcam, nucleus, cells, tuple(model.config.classes), diameter, run)
 
 
 def estimate_diameter(extent: Extent, order: Order, shelf: ModelShelf, report: Report) -> float:

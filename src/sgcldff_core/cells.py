@@ -11,7 +11,15 @@ from scipy.spatial import ConvexHull
 
 from sgcldff_core.errors import ConfigError
 
-__all__ = ["ALL_IMAGES", "cell_columns", "cell_table", "class_sets", "differential", "prediction_sets"]
+__all__ = [
+    "ALL_IMAGES",
+    "cell_columns",
+    "cell_shapes",
+    "cell_table",
+    "class_sets",
+    "differential",
+    "prediction_sets",
+]
 
 ALL_IMAGES = "(all)"
 """What stands for an image's name in the rows of a differential count that are about all images."""
@@ -90,7 +98,7 @@ def cell_table(
     """
     if not labels.shape == nucleus.shape == saliency.shape:
         raise ConfigError(f"labels {labels.shape}, nucleus {nucleus.shape}, saliency {saliency.shape} differ in shape")
-    table = _shapes(labels)
+    table = cell_shapes(labels)
     if probabilities.shape != (len(table), len(classes)) or not len(table) == len(consistency) == len(review_reasons):
         raise ConfigError(
             f"{len(table)} cells and {len(classes)} classes, but probabilities of shape {probabilities.shape}, "
@@ -160,7 +168,20 @@ def class_sets(cells: pd.DataFrame, classes: Sequence[str], threshold: float) ->
     return [" or ".join(classes[c] for c in row if held[c]) for row, held in zip(order, inside, strict=True)]
 
 
-def _shapes(labels: NDArray[np.int32]) -> pd.DataFrame:
+def cell_shapes(labels: NDArray[np.int32]) -> pd.DataFrame:
+    """Measure what the outlines alone tell of cells.
+
+    Parameters
+    ----------
+    labels : ndarray
+        (H, W) int32 instance labels, 0 background.
+
+    Returns
+    -------
+    DataFrame
+        One row a cell, in ascending order of label: the columns ``label`` and ``centroid_y`` to
+        ``solidity`` of `cell_columns`.
+    """
     # What skimage's regionprops_table gives, for all cells at once: that one takes a minute for
     # 10,000 cells, most of it for convex hulls drawn as images.
     y, x = np.nonzero(labels)

@@ -39,6 +39,7 @@ class FakePrediction:
     gradcam: NDArray[np.float32] | None
     cells: pd.DataFrame
     diameter: float
+    nucleus: NDArray[np.bool_]
 
 
 @dataclass
@@ -135,7 +136,7 @@ def predict_truth(
         probabilities[row, CLASSES.index(smear.classes[label])] = 0.9
     reasons = ["low confidence" if i == 0 else "" for i in range(len(present))]
     cells = cell_table("", labels, nucleus, prior, CLASSES, probabilities, np.ones(len(present), np.float32), reasons)
-    return FakePrediction(labels, prior, prior if explain else None, cells, diameter)
+    return FakePrediction(labels, prior, prior if explain else None, cells, diameter, nucleus)
 
 
 @pytest.fixture(scope="session")

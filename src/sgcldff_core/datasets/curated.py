@@ -26,7 +26,7 @@ from sgcldff_core.taxonomy import canonical_name
 if TYPE_CHECKING:
     from sgcldff_core.datasets.report import ReadReport
 
-__all__ = ["Curated"]
+__all__ = ["Curated", "read_index"]
 
 _INDEX, _FORMAT, _VERSION = "dataset.json", "sgcldff-curated", 1
 
@@ -54,7 +54,7 @@ class Curated(Format):
         FormatError
             If the index is damaged or of a later version: without it classes would be lost.
         """
-        entries = _read_index(root / _INDEX) if (root / _INDEX).is_file() else _from_folders(root)
+        entries = read_index(root / _INDEX)["images"] if (root / _INDEX).is_file() else _from_folders(root)
         classes = _read_cells(root / "cells.csv", report)
         for name, entry in entries.items():
             image = _inside(root, entry.get("file"))
@@ -64,9 +64,26 @@ class Curated(Format):
                 yield _sample(root, name, image, entry, classes.get(name), report)
 
 
-def _read_index(path: Path) -> Mapping[str, Entry]:
+def read_index(path: Path) -> dict[str, Any]:
+    """Read the index of a curated folder.
+
+    Parameters
+    ----------
+    path : Path
+        ``dataset.json``.
+
+    Returns
+    -------
+    dict
+        As `sgcldff_core.datasets.curated_writer` says.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged or of a later version.
+    """
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         kind, version, images = index["format"], index["version"], index["images"]
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(path, f"the index cannot be read ({error!r})", "restore it from a copy") from error
@@ -76,7 +93,7 @@ def _read_index(path: Path) -> Mapping[str, Entry]:
             f"it is of the format {kind!r}, version {version!r}, not {_FORMAT!r}, version {_VERSION}",
             "update this program, or write the data set anew",
         )
-    return images
+    return index
 
 
 def _from_folders(root: Path) -> Mapping[str, Entry]:

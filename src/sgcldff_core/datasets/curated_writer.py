@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from sgcldff_core.datasets.history import Provenance
     from sgcldff_core.sample import Sample
 
-__all__ = ["write_curated"]
+__all__ = ["FORMAT", "VERSION", "index_text", "save_labels", "write_curated"]
 
 FORMAT, VERSION = "sgcldff-curated", 1
+"""What the index of a curated folder says of itself."""
 
 
 def write_curated(
@@ -78,7 +79,7 @@ def write_curated(
                 (draft / sub).rmdir()
         _save_cells(draft / "cells.csv", rows)
         names = in_order([c for *_, c in rows if c] + [i["image_class"] for i in images.values() if i["image_class"]])
-        (draft / CURATED_INDEX).write_text(_index(provenance, names, images), encoding="utf-8")
+        (draft / CURATED_INDEX).write_text(index_text(provenance, names, images), encoding="utf-8")
         written = tally.written(folder)
     return written
 
@@ -89,15 +90,23 @@ def _save(name: str, pixels: Pixels, folder: Path) -> dict[str, Any]:
     save_png(folder / files["file"], pixels.image)
     if pixels.labels is not None:
         files["labels"] = f"labels/{name}.tif"
-        _save_labels(folder / files["labels"], pixels.labels)
+        save_labels(folder / files["labels"], pixels.labels)
     if pixels.nucleus is not None:
         files["nuclei"] = f"nuclei/{name}.png"
         save_png(folder / files["nuclei"], pixels.nucleus.astype(np.uint8) * 255)
     return files
 
 
-def _save_labels(file: Path, labels: NDArray[np.int32]) -> None:
-    """Save instance labels as TIFF, in 16 bits where they suffice."""
+def save_labels(file: Path, labels: NDArray[np.int32]) -> None:
+    """Save instance labels as TIFF, in 16 bits where they suffice.
+
+    Parameters
+    ----------
+    file : Path
+        Where they go.
+    labels : ndarray of int32, shape (H, W)
+        0 background.
+    """
     kind = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
     tifffile.imwrite(file, labels.astype(kind), compression="zlib", metadata=None, software="sgcldff")
 
@@ -109,8 +118,18 @@ def _save_cells(file: Path, rows: Iterable[tuple[str, int, str]]) -> None:
         table.writerows(rows)
 
 
-def _index(provenance: Provenance, classes: tuple[str, ...], images: dict[str, dict[str, Any]]) -> str:
-    """Return the text of the index, one line an image so that changes show line by line."""
+def index_text(provenance: Provenance, classes: tuple[str, ...], images: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the text of the index, one line an image so that changes show line by line.
+
+    Parameters
+    ----------
+    provenance : Provenance
+        Title, origin and history of the data set.
+    classes : tuple of str
+        Those that occur.
+    images : mapping of str to mapping of str to object
+        What is known of each image, by name.
+    """
     head: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,

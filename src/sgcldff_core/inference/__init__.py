@@ -5,6 +5,7 @@ from __future__ import annotations
 from sgcldff_core.inference.device import choose_device
 from sgcldff_core.inference.plane import estimate_plane_diameter, predict_plane
 from sgcldff_core.inference.prediction import Prediction, predict_image
+from sgcldff_core.inference.proposal import propose_cell
 from sgcldff_core.inference.regions import predict_regions
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "predict_image",
     "predict_plane",
     "predict_regions",
+    "propose_cell",
 ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sgcldff_core.model import Model
 
-__all__ = ["REACH", "Prediction", "predict_image"]
+__all__ = ["REACH", "Prediction", "describe_cells", "predict_image"]
 
 _ONE_MIRROR = [(False, True)]
 _ALL_MIRRORS = [(False, True), (True, False), (True, True)]
@@ -134,12 +134,50 @@ def predict_image(
     # The mirror image tells how firm each outline is, and the mean of both is better than either.
     mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if direct.labels.any() else []
     view, reflected = look_again(direct, model, mirrors, tile=tile, progress=stage("looking in the mirror"))
+    return describe_cells(
+        view, model, (direct.foreground, reflected), image.shape[:2], name=name, explain=explain, step=step
+    )
+
+
+def describe_cells(
+    view: FieldView,
+    model: Model,
+    looks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    shape: tuple[int, int],
+    *,
+    name: str,
+    explain: bool,
+    step: Callable[[str], None] | None = None,
+) -> Prediction:
+    """Name, measure and judge the cells of a view, and bring all to the size of the image.
+
+    Parameters
+    ----------
+    view : FieldView
+        With the cells.
+    model : Model
+        The one that made it.
+    looks : tuple of ndarray
+        (h, w) bool, leukocytes as seen directly and as seen in a mirror.
+    shape : tuple of int
+        Height and width of the image.
+    name, explain
+        As for `predict_image`.
+    step : callable, optional
+        Called with what is done next; may raise to stop.
+
+    Returns
+    -------
+    Prediction
+        Everything at the size of the image.
+    """
+    step = step or (lambda _: None)
     step("naming cells")
     named = classify_cells(model, view.maps, view.labels)
     step("explaining")
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
     canonical = model.config.canonical_diameter
-    stability = outline_stability(view.labels, direct.foreground, reflected, REACH * canonical)
+    stability = outline_stability(view.labels, *looks, REACH * canonical)
     consistency = saliency_consistency(agreement, stability)
     area, nucleus_area, at_border = _measures(view)
     reasons = review_reasons(
@@ -153,7 +191,7 @@ def predict_image(
         at_border,
     )
     step("drawing outlines")
-    labels, nucleus = _at_original_size(view, image.shape[:2])
+    labels, nucleus = _at_original_size(view, shape)
     # A cell may vanish where the image is much smaller than the canonical scale.
     kept = np.unique(labels[labels > 0])
     labels = np.searchsorted(kept, labels, side="right").astype(np.int32)
