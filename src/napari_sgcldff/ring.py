@@ -12,11 +12,13 @@ from napari_sgcldff.view import bare, camera_of
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
+    from numpy.typing import NDArray
 
 __all__ = ["CellRing"]
 
 _NAME = "cell diameter"
 _COLOUR = "#ffd60a"
+_WIDTH = 0.04  # of the diameter
 
 
 class CellRing:
@@ -47,14 +49,11 @@ class CellRing:
         diameter : float
             In px, above 0.
         """
-        angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-        outline = diameter / 2 * np.stack([np.sin(angle), np.cos(angle)], 1)
         scale = np.array(image.scale[-2:], float)
         if not self.shown:
-            self._add(outline, diameter, scale)
+            self._add(diameter, scale)
         else:
-            self._layer.data = [outline]
-            self._layer.edge_width = self._width(diameter)
+            self._layer.size = diameter
             self._layer.scale = scale
         self.centre()
 
@@ -71,20 +70,22 @@ class CellRing:
         if self.shown:
             self._layer.translate = camera_of(self._viewer).center[-2:]
 
-    def _add(self, outline: Any, diameter: float, scale: Any) -> None:
-        from napari.layers import Shapes
+    def _add(self, diameter: float, scale: NDArray[np.float64]) -> None:
+        from napari.layers import Points
 
         self.hide()
         kept, active = set(self._viewer.layers.selection), self._viewer.layers.selection.active
         self._layer = self._viewer.add_layer(
-            Shapes(
-                [outline],
-                shape_type="polygon",
+            Points(
+                np.zeros((1, 2)),
+                size=diameter,
+                symbol="disc",
                 name=_NAME,
                 scale=scale,
                 face_color="transparent",
-                edge_color=_COLOUR,
-                edge_width=self._width(diameter),
+                border_color=_COLOUR,
+                border_width=_WIDTH,
+                border_width_is_relative=True,
                 metadata={KEY: {"role": "ring"}},
             )
         )
@@ -94,7 +95,3 @@ class CellRing:
         self._viewer.layers.selection.update(kept)
         self._viewer.layers.selection.active = active
         camera_of(self._viewer).events.center.connect(self.centre)
-
-    @staticmethod
-    def _width(diameter: float) -> float:
-        return max(diameter / 40, 0.5)

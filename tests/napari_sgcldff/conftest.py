@@ -159,6 +159,7 @@ def fake_model(monkeypatch: pytest.MonkeyPatch, smear: Smear) -> FakeModel:
     model.load_model = fake.load  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sgcldff_core.inference", inference)
     monkeypatch.setitem(sys.modules, "sgcldff_core.model", model)
+    monkeypatch.setattr("napari_sgcldff.segmenting.load_torch", lambda: None)  # seconds that prove nothing here
     return fake
 
 

@@ -20,23 +20,17 @@ def viewer() -> ViewerModel:
     return viewer
 
 
-def _spans(viewer: ViewerModel) -> tuple[np.ndarray, np.ndarray]:
-    ring = viewer.layers["cell diameter"]
-    world = np.array([ring.data_to_world(point) for point in ring.data[0]])
-    return (world.max(0) + world.min(0)) / 2, world.max(0) - world.min(0)
-
-
 def test_it_has_the_diameter_in_pixels_of_the_image_and_stays_in_the_middle(viewer: ViewerModel) -> None:
     ring = CellRing(viewer)
     ring.show(viewer.layers["field"], 80)
-    centre, span = _spans(viewer)
-    np.testing.assert_allclose(centre, (60, 40))
-    np.testing.assert_allclose(span, (40, 20))
+    layer = viewer.layers["cell diameter"]
+    np.testing.assert_allclose(layer.data_to_world(layer.data[0]), (60, 40))
+    np.testing.assert_allclose(layer.scale, (0.5, 0.25))
+    assert layer.size.tolist() == [80]
     ring.show(viewer.layers["field"], 100)
     camera_of(viewer).center = (0, 30, 20)
-    centre, span = _spans(viewer)
-    np.testing.assert_allclose(centre, (30, 20))
-    np.testing.assert_allclose(span, (50, 25))
+    np.testing.assert_allclose(layer.data_to_world(layer.data[0]), (30, 20))
+    assert layer.size.tolist() == [100]
     assert len(viewer.layers) == 2
 
 

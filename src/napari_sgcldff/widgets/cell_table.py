@@ -82,23 +82,17 @@ class CellTable(QWidget):
         features = layer.features if layer is not None else _nothing()
         classes = layer.metadata.get(KEY, {}).get("classes", ()) if layer is not None else ()
         columns = list(self.model.columns)
-        self._selecting = True
         self.model.show_features(features, classes)
-        self._selecting = False
         if self.model.columns != columns:
             self._fit_columns()
         counts = count_classes(self.model.cells, classes)
         self._list_classes(list(counts))
         self.differential.show_counts(counts, classes)
-        self._select()
 
     def choose(self) -> None:
         """Show the cells that the controls ask for."""
         kind = self.kind.currentText() if self.kind.currentIndex() > 0 else ""
-        self._selecting = True
         self.model.choose(CellFilter(kind, self.confidence.value() / 100, self.review.isChecked()))
-        self._selecting = False
-        self._select()
 
     def export(self) -> None:
         """Ask for a file, and write the cells that are shown."""
@@ -157,7 +151,7 @@ class CellTable(QWidget):
         if not self._selecting and label in set(self.model.cells["label"]):
             self._session.label = label
 
-    def _select(self, event: object = None) -> None:
+    def _select(self, *_: object) -> None:
         """Choose the row of the cell that the session names; the view stays where it is."""
         label = self._session.label
         row = self.model.row_of(label) if label else -1
@@ -262,6 +256,7 @@ class CellTable(QWidget):
         header.setSortIndicator(0, Qt.SortOrder.AscendingOrder)
         header.setStretchLastSection(True)
         self.view.selectionModel().selectionChanged.connect(self._row_chosen)
+        self.model.modelReset.connect(self._select)  # rows that were sorted or filtered are no longer selected
         self.summary = QLabel()
         self.summary.setWordWrap(True)
         self.export_button = QPushButton("Export …")

@@ -19,6 +19,8 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 
 from napari_sgcldff.layers import KEY, classes_of
+from napari_sgcldff.session import session_of
+from napari_sgcldff.view import camera_of, visible_box
 from napari_sgcldff.widgets.segment import SegmentWidget
 from sgcldff_core.errors import ModelNotFoundError
 from sgcldff_core.smear import Smear
@@ -142,6 +144,52 @@ def test_cancel_acts_within_a_second_and_leaves_the_viewer_as_it_was(
     _click(qtbot, widget.panel.run_button)
     _wait(qtbot, widget)
     assert "field WBC" in viewer.layers
+
+
+def test_the_visible_part_lies_on_the_picture(qtbot: QtBot, viewer: Any, widget: SegmentWidget, smear: Smear) -> None:
+    viewer.canvas.size = (300, 400)
+    camera_of(viewer).zoom = 6.0
+    y0, x0, y1, x1 = visible_box(viewer, viewer.layers["field"])
+    assert 0 < y0 < y1 < smear.labels.shape[0]
+    widget.region.setCurrentText("Visible part")
+    _click(qtbot, widget.panel.run_button)
+    _wait(qtbot, widget)
+    cells = viewer.layers["field WBC"]
+    np.testing.assert_array_equal(cells.data, smear.labels[y0:y1, x0:x1])
+    np.testing.assert_allclose(cells.translate, (0.5 * y0, 0.5 * x0))
+    assert cells.metadata[KEY]["origin"] == [y0, x0]
+
+
+def test_all_planes_of_a_stack_become_one_layer(qtbot: QtBot, viewer: Any, widget: SegmentWidget, smear: Smear) -> None:
+    assert not widget.planes.isVisibleTo(widget)
+    viewer.layers.clear()
+    viewer.add_image(np.stack([smear.image] * 3), name="stack", rgb=True)
+    assert widget.planes.isVisibleTo(widget)
+    widget.planes.setCurrentText("All planes")
+    _click(qtbot, widget.panel.run_button)
+    _wait(qtbot, widget)
+    cells = viewer.layers["stack WBC"]
+    assert cells.data.shape == (3, *smear.labels.shape)
+    assert len(cells.features) == 3 * len(smear.classes)
+    assert cells.features["image"].unique().tolist() == ["stack [0]", "stack [1]", "stack [2]"]
+    assert session_of(viewer).cells == str(cells.unique_id)
+    qtbot.waitUntil(lambda: widget.cells.model.rowCount() == len(cells.features))
+    widget.cells.view.selectRow(0)
+    assert viewer.dims.current_step[0] == 0
+    widget.cells.view.selectRow(len(cells.features) - 1)
+    assert viewer.dims.current_step[0] == 2
+
+
+def test_cells_that_were_corrected_by_hand_are_kept(qtbot: QtBot, viewer: Any, widget: SegmentWidget) -> None:
+    _click(qtbot, widget.panel.run_button)
+    _wait(qtbot, widget)
+    mine = viewer.layers["field WBC"]
+    mine.features = mine.features.assign(curated=[True] + [False] * (len(mine.features) - 1))
+    _click(qtbot, widget.panel.run_button)
+    _wait(qtbot, widget)
+    assert mine.name == "field WBC corrected"
+    assert mine in viewer.layers
+    assert viewer.layers["field WBC"] is not mine
 
 
 def test_an_error_is_told_and_the_next_run_is_free(
