@@ -36,6 +36,6 @@ class FormulaExtension(Extension):
         md.inlinePatterns.register(_Inline(_INLINE, md), "formula", _BEFORE_CODE)
 
 
-def makeExtension(**settings: Any) -> FormulaExtension:  # noqa: N802 - the name that Python-Markdown looks for
+def makeExtension(**settings: Any) -> FormulaExtension:
     """Return the extension."""
     return FormulaExtension(**settings)
