@@ -19,9 +19,9 @@ _HEAD = """\
 
 <!-- Written by scripts/cli_reference.py; do not edit. -->
 
-Every command leaves with 0 if all is well, 1 if something failed and was named, 2 for bad usage or settings, 130 when it is
-stopped by Ctrl-C. Results go to standard output, everything else to standard error. `sgcldff --version` prints the
-version, `sgcldff COMMAND --help` what stands here.
+Every command leaves with 0 if all is well, 1 if something failed and was named, 2 for bad usage or settings, 130 when
+it is stopped by Ctrl-C. Results go to standard output, everything else to standard error. `sgcldff --version` prints
+the version, `sgcldff COMMAND --help` what stands here.
 """
 
 

@@ -5,12 +5,14 @@ Written as GitHub shows them too: a fenced block ``math``, and ``$`...`$`` withi
 
 from __future__ import annotations
 
-from typing import Any
-from xml.etree.ElementTree import Element
+from typing import TYPE_CHECKING, Any
 
 from latex2mathml import converter
 from markdown import Extension, Markdown
 from markdown.inlinepatterns import InlineProcessor
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 __all__ = ["FormulaExtension", "fence", "makeExtension"]
 
