@@ -146,6 +146,7 @@ def test_a_tensor_of_another_shape_is_named(copy: Path) -> None:
     ("text", "message"),
     [
         ("{", "cannot be read as JSON"),
+        ("[" * 100_000, "cannot be read as JSON"),
         ("[]", "format version None, this release reads 1"),
         ('{"format": 99}', "format version 99, this release reads 1"),
     ],
