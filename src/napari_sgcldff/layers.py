@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sgcldff_core.errors import ConfigError
+from napari_sgcldff.extent import is_smear
+from napari_sgcldff.metadata import KEY
+from napari_sgcldff.source import Source
 from sgcldff_core.taxonomy import colour_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Labels, Layer
     from napari.types import LayerDataTuple
 
+    from napari_sgcldff.segmenting import Finding
     from sgcldff_core.inference import Prediction
 
 __all__ = [
@@ -25,102 +27,21 @@ __all__ = [
     "Source",
     "annotation_layer",
     "classes_of",
+    "finding_layers",
     "is_smear",
     "prediction_layers",
     "show_layers",
 ]
 
-KEY = "sgcldff"
-"""Under this key of a layer's metadata stands what the layer is and how it was made."""
-
-
 _OUTLINE = 3  # px
+_MOST_OUTLINED = 1_500_000  # px of a plane: above, drawing outlines anew at every change holds up the window
+_TITLES = {"saliency": "saliency", "gradcam": "Grad-CAM"}
+_LOOKS: dict[str, dict[str, Any]] = {
+    "saliency": {"colormap": "inferno", "blending": "additive", "opacity": 0.6},
+    "gradcam": {"colormap": "turbo", "blending": "translucent", "opacity": 0.5},
+}
+_OF_ONE_RUN = dict.fromkeys(("saliency", "gradcam", "cells"), ("saliency", "gradcam", "cells"))
 _MOST_DIRECT = 2**16  # above, napari cannot colour label by label unless numba is installed
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """The picture that a result belongs to: what is shown of an image layer, and where it lies.
-
-    Attributes
-    ----------
-    image : ndarray
-        (H, W, 3) uint8 RGB.
-    name : str
-        Of the layer.
-    uid : str
-        Identifies the layer even after it was renamed.
-    leading : int
-        Number of axes before rows and columns, each of which the results have at length 1.
-    placement : dict
-        What a layer with the results needs to lie on the picture: scale, translate and so on.
-    """
-
-    image: NDArray[np.uint8]
-    name: str
-    uid: str
-    leading: int
-    placement: dict[str, Any]
-
-    @classmethod
-    def of(cls, layer: Image, step: Sequence[int] = ()) -> Source:
-        """Take the plane that is shown of an image layer.
-
-        Parameters
-        ----------
-        layer : napari.layers.Image
-            RGB; a stack or a multi-scale image will do.
-        step : sequence of int, optional
-            ``viewer.dims.current_step``; the plane of a stack is chosen by it.
-
-        Returns
-        -------
-        Source
-            Its pixels are in memory.
-
-        Raises
-        ------
-        ConfigError
-            If the layer is not RGB, or has values on no known scale.
-        """
-        # Imported when it is needed: it brings half of SciPy, and a widget is to open at once.
-        from sgcldff_core.datasets.depth import to_uint8
-
-        if not is_smear(layer):
-            raise ConfigError(f"the layer {layer.name!r} is no RGB image; choose a colour image of a stained smear")
-        leading = layer.ndim - 2
-        # Layers of fewer axes than the viewer lie along its last ones.
-        plane = tuple(int(i) for i in tuple(step)[len(step) - layer.ndim :][:leading]) if leading else ()
-        plane = tuple(min(max(i, 0), n - 1) for i, n in zip(plane, layer.data.shape, strict=False))
-        pixels = layer.data[0] if layer.multiscale else layer.data
-        try:
-            image = to_uint8(np.asarray(pixels[plane])[..., :3])
-        except ValueError as problem:
-            raise ConfigError(f"the layer {layer.name!r} cannot be used: {problem}") from problem
-        sizes = layer.metadata.get(KEY, {}).get("sizes")
-        if sizes is not None:  # images of several sizes in one stack
-            height, width = sizes[plane[0]]
-            image = image[:height, :width]
-        translate = np.array(layer.translate, float)
-        translate[:leading] += np.array(plane, float) * np.array(layer.scale[:leading], float)
-        placement = {
-            "scale": tuple(layer.scale),
-            "translate": tuple(translate),
-            "rotate": layer.rotate,
-            "shear": layer.shear,
-            "affine": layer.affine.affine_matrix,
-            "units": layer.units,
-        }
-        return cls(np.ascontiguousarray(image), layer.name, str(layer.unique_id), leading, placement)
-
-    def lift(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """Return a (H, W) result with an axis of length 1 for each leading axis of the picture."""
-        return plane[(None,) * self.leading]
-
-
-def is_smear(layer: Layer) -> bool:
-    """Tell whether a layer is an RGB image, and so may be a stained smear."""
-    return bool(getattr(layer, "rgb", False))
 
 
 def prediction_layers(
@@ -144,45 +65,61 @@ def prediction_layers(
     list of (data, dict, str)
         Saliency, Grad-CAM where there is one, and the cells on top.
     """
-
-    def common(role: str, title: str) -> dict[str, Any]:
-        about = {"role": role, "source": source.uid, **run}
-        return {"name": f"{source.name} {title}", "metadata": {KEY: about}, **source.placement}
-
-    layers: list[LayerDataTuple] = [
-        (
-            source.lift(prediction.saliency),
-            {
-                **common("saliency", "saliency"),
-                "colormap": "inferno",
-                "blending": "additive",
-                "opacity": 0.6,
-                "contrast_limits": (0.0, 1.0),
-                "visible": False,
-            },
-            "image",
-        )
-    ]
+    maps = {"saliency": source.lift(prediction.saliency)}
     if prediction.gradcam is not None:
-        layers.append(
-            (
-                source.lift(prediction.gradcam),
-                {
-                    **common("gradcam", "Grad-CAM"),
-                    "colormap": "turbo",
-                    "blending": "translucent",
-                    "opacity": 0.5,
-                    "contrast_limits": (0.0, 1.0),
-                    "visible": False,
-                },
-                "image",
-            )
-        )
-    cells = prediction.cells
+        maps["gradcam"] = source.lift(prediction.gradcam)
+    about = {"source": source.uid, **run}
+    return _results(
+        source.name, source.placement, about, maps, source.lift(prediction.labels), prediction.cells, classes
+    )
+
+
+def finding_layers(finding: Finding, *, live: bool = False) -> list[LayerDataTuple]:
+    """Turn what was found in an extent into layers that lie on its picture.
+
+    Parameters
+    ----------
+    finding : Finding
+        From `napari_sgcldff.segmenting.segment`.
+    live : bool
+        Return a layer of the cells only, one that does not take the place of those of a run.
+
+    Returns
+    -------
+    list of (data, dict, str)
+        As from `prediction_layers`.
+    """
+    extent = finding.extent
+    maps = {} if live else {"saliency": finding.saliency}
+    if finding.gradcam is not None and not live:
+        maps["gradcam"] = finding.gradcam
+    about = {"source": extent.uid, **finding.run}
+    layers = _results(extent.name, extent.placement, about, maps, finding.labels, finding.cells, finding.classes)
+    if live:
+        layers[-1][1]["name"] += " (live)"
+        layers[-1][1]["metadata"][KEY]["role"] = "live"
+    return layers
+
+
+def _results(
+    name: str,
+    placement: Mapping[str, Any],
+    about: Mapping[str, Any],
+    maps: Mapping[str, NDArray[Any]],
+    labels: NDArray[Any],
+    cells: pd.DataFrame,
+    classes: Sequence[str],
+) -> list[LayerDataTuple]:
+    layers: list[LayerDataTuple] = []
+    for role, values in maps.items():
+        looks = {"contrast_limits": (0.0, 1.0), "visible": False, **_LOOKS[role]}
+        attributes = {"name": f"{name} {_TITLES[role]}", "metadata": {KEY: {"role": role, **about}}, **placement}
+        layers.append((values, {**attributes, **looks}, "image"))
     named = dict(zip(cells["label"].astype(int), cells["class"].astype(str), strict=True))
     features = cells.sort_values("label", ignore_index=True)
     features.insert(0, "index", features["label"])  # by which napari finds the row of a label
-    layers.append(_labels(source.lift(prediction.labels), features, named, common("cells", "WBC"), classes))
+    attributes = {"name": f"{name} WBC", "metadata": {KEY: {"role": "cells", **about}}, **placement}
+    layers.append(_labels(labels, features, named, attributes, classes))
     return layers
 
 
@@ -235,7 +172,13 @@ def classes_of(layer: Labels) -> dict[int, str]:
     return {int(label): str(name) for label, name in zip(known["index"], known["class"], strict=True)}
 
 
-def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple]) -> list[Layer]:
+def show_layers(
+    viewer: ViewerModel,
+    layers: Sequence[LayerDataTuple],
+    *,
+    all_results: bool = True,
+    between: Callable[[], None] | None = None,
+) -> list[Layer]:
     """Put results into the viewer; those of an earlier run on the same picture are updated.
 
     Parameters
@@ -244,11 +187,16 @@ def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple]) -> list[L
         Where to.
     layers : sequence of (data, dict, str)
         From `prediction_layers`.
+    all_results : bool
+        Whether these are all results of their pictures, so that others, of an earlier run, are removed.
+    between : callable, optional
+        Called after each layer; napari takes its time for each, in which a window could be drawn.
 
     Returns
     -------
     list of Layer
-        The layers in the viewer. What the user set on a layer (visible, opacity, name) stays.
+        The layers in the viewer. What the user set on a layer (visible, opacity, name) stays, and
+        so does a layer whose cells were corrected by hand: it is renamed, and a new one is made.
     """
     from napari.layers import Layer
 
@@ -256,23 +204,51 @@ def show_layers(viewer: ViewerModel, layers: Sequence[LayerDataTuple]) -> list[L
     for data, attributes, kind in layers:
         about = attributes["metadata"][KEY]
         old = next((layer for layer in viewer.layers if _is_same(layer, about)), None)
+        if old is not None and _is_curated(old):
+            old.metadata = {**old.metadata, KEY: {**old.metadata[KEY], "role": "corrected"}}
+            old.name, old = f"{old.name} corrected", None
         if old is None:
-            new = viewer.add_layer(Layer.create(data, attributes, kind))
-            if kind == "labels":  # outlines, so that the cell itself can be judged; the constructor takes none
-                new.contour, new.opacity = _OUTLINE, 1.0
-            shown.append(new)
-            continue
-        old.data = data
-        for name in ("metadata", "translate", "scale", "features", "colormap"):
-            if name in attributes and (name != "colormap" or kind == "labels"):
-                setattr(old, name, attributes[name])
+            old = viewer.add_layer(Layer.create(data, attributes, kind))
+            if kind == "labels" and data.shape[-2] * data.shape[-1] <= _MOST_OUTLINED:
+                # Outlines, so that the cell itself can be judged; the constructor takes none.
+                old.contour, old.opacity = _OUTLINE, 1.0
+        else:
+            _update(old, data, attributes, kind)
         shown.append(old)
+        if between is not None:
+            between()
+    if not all_results:
+        return shown
     # What this run did not make again, like a Grad-CAM that is no longer asked for, belongs to no run any more.
-    sources = {layer.metadata[KEY]["source"] for layer in shown}
+    made = {(about["source"], role) for about in _about(shown) for role in _OF_ONE_RUN.get(about["role"], ())}
     for layer in list(viewer.layers):
-        if layer not in shown and layer.metadata.get(KEY, {}).get("source") in sources:
+        about = layer.metadata.get(KEY, {})
+        if layer not in shown and (about.get("source"), about.get("role")) in made:
             viewer.layers.remove(layer)
     return shown
+
+
+def _update(layer: Layer, data: Any, attributes: Mapping[str, Any], kind: str) -> None:
+    visible, layer.visible = layer.visible, False  # or each attribute would be drawn for itself
+    if kind == "labels" and data.shape[-2] * data.shape[-1] > _MOST_OUTLINED:
+        layer.contour = 0
+    layer.data = data
+    for name in ("translate", "scale"):
+        if name in attributes and not np.array_equal(getattr(layer, name), attributes[name]):
+            setattr(layer, name, attributes[name])
+    for name in ("metadata", "features", "colormap"):
+        if name in attributes and (name != "colormap" or kind == "labels"):
+            setattr(layer, name, attributes[name])
+    layer.visible = visible
+
+
+def _about(layers: Sequence[Layer]) -> list[Mapping[str, Any]]:
+    return [layer.metadata[KEY] for layer in layers]
+
+
+def _is_curated(layer: Layer) -> bool:
+    features = getattr(layer, "features", {})
+    return "curated" in features and bool(features["curated"].fillna(False).astype(bool).any())
 
 
 def _is_same(layer: Layer, about: Mapping[str, Any]) -> bool:

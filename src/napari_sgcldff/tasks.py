@@ -2,10 +2,15 @@
 
 A task runs in a thread of its own, shows its progress in napari's activity dock, can be cancelled, and ends
 exactly once: done, stopped or failed. Its error becomes a notification that a person can read.
+
+While a task is on, Python's garbage collector leaves alone what was there before: looking through all of napari and
+torch takes it a good part of a second, in which the window would stand still.
 """
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -68,6 +73,8 @@ class Task(Generic[T]):
         Called in the main thread with each `Progress`.
     on_end : callable, optional
         Called in the main thread with the `Ending`, last of all, however the work ended.
+    listed : bool
+        Whether napari's activity dock lists it; not for short ones that come often.
     """
 
     def __init__(
@@ -78,7 +85,9 @@ class Task(Generic[T]):
         on_result: Callable[[T], None],
         on_progress: Callable[[Progress], None] | None = None,
         on_end: Callable[[Ending], None] | None = None,
+        listed: bool = True,
     ) -> None:
+        self._listed = listed
         self.title = title
         self._work = work
         self._on_result = on_result
@@ -102,11 +111,13 @@ class Task(Generic[T]):
         if self._started:
             return
         self._started = True
-        self._bar = cancelable_progress(total=0, desc=self.title, cancel_callback=self.cancel)
+        if self._listed:
+            self._bar = cancelable_progress(total=0, desc=self.title, cancel_callback=self.cancel)
         self._worker = create_worker(self._steps, _start_thread=False)
         # Before the start, or what a quick task says is lost.
         self._worker.yielded.connect(self._progressed)
         self._worker.finished.connect(self._finished)
+        _upkeep.begin()
         self._worker.start()
 
     def cancel(self) -> None:
@@ -154,6 +165,7 @@ class Task(Generic[T]):
 
     def _finished(self) -> None:
         stopped = self._worker is None or self._worker.abort_requested or isinstance(self._error, CancelledError)
+        _upkeep.end()
         error, result = self._error, self._result
         self._worker, self._error, self._result = None, None, []
         if self._bar is not None:
@@ -171,6 +183,35 @@ class Task(Generic[T]):
             self._on_progress, self._on_result, self._work = None, _ignore, _nothing
             if told is not None:
                 told(ending)
+
+
+_SHORT = 0.001  # s that a worker may compute before it lets the window have its turn; Python's own is 0.005
+
+
+class _Upkeep:
+    """What is set for the whole process while any task is on; used in the main thread only."""
+
+    def __init__(self) -> None:
+        self._tasks = 0
+        self._interval = 0.0
+
+    def begin(self) -> None:
+        """Hide what there is from the garbage collector, and let the window interrupt sooner."""
+        gc.freeze()
+        if not self._tasks:
+            self._interval = sys.getswitchinterval()
+            sys.setswitchinterval(_SHORT)
+        self._tasks += 1
+
+    def end(self) -> None:
+        """Put everything back after the last task."""
+        self._tasks -= 1
+        if not self._tasks:
+            sys.setswitchinterval(self._interval)
+            gc.unfreeze()
+
+
+_upkeep = _Upkeep()
 
 
 def _ignore(result: object) -> None:

@@ -49,9 +49,11 @@ class FakeModel:
     error: Exception | None = None
     hold: threading.Event = field(default_factory=threading.Event)
     calls: list[dict[str, Any]] = field(default_factory=list)
+    loads: list[tuple[str, str]] = field(default_factory=list)
 
-    def load(self, name_or_path: str | None = None) -> Any:
-        config = types.SimpleNamespace(classes=CLASSES)
+    def load(self, name_or_path: str | None = None, *, device: str = "cpu") -> Any:
+        self.loads.append((name_or_path or "", device))
+        config = types.SimpleNamespace(classes=CLASSES, canonical_diameter=80.0)
         return types.SimpleNamespace(name=name_or_path or "leukocytes", sha256="0" * 64, config=config)
 
     def predict(
@@ -62,6 +64,7 @@ class FakeModel:
         name: str = "image",
         diameter: float | None = None,
         explain: bool = False,
+        tile: int = 640,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> FakePrediction:
         self.calls.append(
@@ -72,24 +75,59 @@ class FakeModel:
                 "model": model.name,
                 "diameter": diameter,
                 "explain": explain,
+                "tile": tile,
             }
         )
         assert progress is not None
+        self._work(progress)
+        return predict_truth(self.smear, image.shape[:2], explain=explain, diameter=diameter or 60.0)
+
+    def predict_plane(
+        self, read: Callable[[tuple[int, int, int, int]], Any], shape: tuple[int, int], model: Any, **settings: Any
+    ) -> FakePrediction:
+        image = read((0, 0, *shape))
+        found = self.predict(image, model, **settings)
+        # The truth about the part that was read, found by its pixels in the field.
+        y, x = next(
+            (y, x)
+            for y in range(self.smear.image.shape[0] - shape[0] + 1)
+            for x in range(self.smear.image.shape[1] - shape[1] + 1)
+            if np.array_equal(self.smear.image[y, x], image[0, 0])
+            and np.array_equal(self.smear.image[y : y + shape[0], x : x + shape[1]], image)
+        ) if image.any() else (0, 0)  # fmt: skip
+        if (y, x) == (0, 0):
+            return found
+        return predict_truth(
+            self.smear, shape, explain=settings.get("explain", False), diameter=found.diameter, corner=(y, x)
+        )
+
+    def estimate(
+        self, read: Callable[..., Any], shape: tuple[int, int], model: Any, *, tile: int = 640, progress: Any = None
+    ) -> float:
+        self.calls.append({"estimate": shape, "model": model.name, "tile": tile})
+        self._work(progress)
+        return 61.6
+
+    def _work(self, progress: Callable[[str, int, int], None]) -> None:
         step = 0
         progress("finding cells", step, 4)
         while not self.hold.wait(0.02):
             progress("finding cells", min(step := step + 1, 3), 4)
         if self.error is not None:
             raise self.error
-        return predict_truth(self.smear, image.shape[:2], explain=explain, diameter=diameter or 60.0)
 
 
 def predict_truth(
-    smear: Smear, shape: tuple[int, ...], *, explain: bool = False, diameter: float = 60.0
+    smear: Smear,
+    shape: tuple[int, ...],
+    *,
+    explain: bool = False,
+    diameter: float = 60.0,
+    corner: tuple[int, int] = (0, 0),
 ) -> FakePrediction:
-    """Return the truth about a smear as if a model had said it."""
-    labels = smear.labels[: shape[0], : shape[1]]
-    nucleus = smear.nucleus[: shape[0], : shape[1]]
+    """Return the truth about a smear, or a part of it, as if a model had said it."""
+    part = (slice(corner[0], corner[0] + shape[0]), slice(corner[1], corner[1] + shape[1]))
+    labels, nucleus = smear.labels[part], smear.nucleus[part]
     prior = nucleus.astype(np.float32)
     present = [int(label) for label in np.unique(labels) if label]
     probabilities = np.zeros((len(present), len(CLASSES)), np.float32)
@@ -113,6 +151,9 @@ def fake_model(monkeypatch: pytest.MonkeyPatch, smear: Smear) -> FakeModel:
     fake.hold.set()
     inference = types.ModuleType("sgcldff_core.inference")
     inference.predict_image = fake.predict  # type: ignore[attr-defined]
+    inference.predict_plane = fake.predict_plane  # type: ignore[attr-defined]
+    inference.estimate_plane_diameter = fake.estimate  # type: ignore[attr-defined]
+    inference.choose_device = lambda name: "cpu" if name == "auto" else name  # type: ignore[attr-defined]
     model = types.ModuleType("sgcldff_core.model")
     model.load_model = fake.load  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sgcldff_core.inference", inference)

@@ -41,11 +41,12 @@ class Prediction:
     labels : ndarray
         (H, W) int32 instance labels 1..N, 0 background.
     saliency : ndarray
-        (H, W) float32 in [0, 1], the prior that guided the network.
+        (H, W) float32 in [0, 1], the prior that guided the network; float16 of a large plane, see
+        `sgcldff_core.inference.plane.predict_plane`.
     nucleus : ndarray
         (H, W) bool, nuclei of the cells.
     gradcam : ndarray or None
-        (H, W) float32 in [0, 1], evidence for each cell's class; None unless asked for.
+        The same for the evidence for each cell's class; None unless asked for.
     cells : DataFrame
         One row a label, see `sgcldff_core.cells.cell_table`.
     diameter : float
@@ -59,9 +60,9 @@ class Prediction:
     """
 
     labels: NDArray[np.int32]
-    saliency: NDArray[np.float32]
+    saliency: NDArray[np.floating]
     nucleus: NDArray[np.bool_]
-    gradcam: NDArray[np.float32] | None
+    gradcam: NDArray[np.floating] | None
     cells: pd.DataFrame
     diameter: float
     model: str
@@ -120,6 +121,10 @@ def predict_image(
     def stage(title: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(title, done, total)
 
+    def step(title: str) -> None:
+        if progress is not None:
+            progress(title, 0, 0)
+
     if diameter is None:
         direct = find_scale(image, model, tile=tile, progress=stage("finding the scale"))
     else:
@@ -127,7 +132,9 @@ def predict_image(
     # The mirror image tells how firm each outline is, and the mean of both is better than either.
     mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if direct.labels.any() else []
     view, reflected = look_again(direct, model, mirrors, tile=tile, progress=stage("looking in the mirror"))
+    step("naming cells")
     named = classify_cells(model, view.maps, view.labels)
+    step("explaining")
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
     canonical = model.config.canonical_diameter
     stability = outline_stability(view.labels, direct.foreground, reflected, _REACH * canonical)
@@ -143,12 +150,14 @@ def predict_image(
         nucleus_area / area,
         at_border,
     )
+    step("drawing outlines")
     labels, nucleus = _at_original_size(view, image.shape[:2])
     # A cell may vanish where the image is much smaller than the canonical scale.
     kept = np.unique(labels[labels > 0])
     labels = np.searchsorted(kept, labels, side="right").astype(np.int32)
     rows = kept - 1
     saliency = resize_map(view.prior, labels.shape)
+    step("measuring cells")
     cells = cell_table(
         name,
         labels,

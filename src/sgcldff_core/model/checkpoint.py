@@ -11,18 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from sgcldff_core.errors import ConfigError, CorruptModelError, ModelNotFoundError
+from sgcldff_core import model_folders
+from sgcldff_core.errors import ConfigError, CorruptModelError
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model.config import ModelConfig
 from sgcldff_core.model.network import SgcldffNetwork, build_network
 from sgcldff_core.model.stain import StainTransform
+from sgcldff_core.model_folders import (
+    DEFAULT_MODEL,
+    DESCRIPTION,
+    FORMAT_VERSION,
+    available_models,
+    describe,
+    find_model,
+    user_models,
+)
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -36,13 +45,7 @@ __all__ = [
     "user_models",
 ]
 
-DEFAULT_MODEL = "leukocytes"
-"""The model that is shipped, and used when none is named."""
-
-FORMAT_VERSION = 1
 _WEIGHTS = "model.safetensors"
-_DESCRIPTION = "model.json"
-_SHIPPED = Path(__file__).resolve().parents[1] / "models"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,66 +92,6 @@ class Model:
         return float(self.calibration.get("temperature", 1.0))
 
 
-def user_models() -> Path:
-    """Return the folder in which this user's own models live."""
-    return Path(platformdirs.user_data_dir("sgcldff", appauthor=False)) / "models"
-
-
-def available_models() -> dict[str, Path]:
-    """Return the folders of all models by name, shipped ones first; a user's own may shadow them."""
-    found: dict[str, Path] = {}
-    for home in (_SHIPPED, user_models()):
-        if home.is_dir():
-            found |= {p.parent.name: p.parent for p in sorted(home.glob(f"*/{_DESCRIPTION}"))}
-    return found
-
-
-def find_model(name_or_path: str | Path | None = None) -> Path:
-    """Return the folder of a model.
-
-    Parameters
-    ----------
-    name_or_path : str or Path, optional
-        A name as `available_models` lists them, or a folder. The shipped model by default.
-
-    Raises
-    ------
-    ModelNotFoundError
-        If there is none; the message lists those that there are.
-    """
-    wanted = DEFAULT_MODEL if name_or_path is None else name_or_path
-    known = available_models()
-    if str(wanted) in known:
-        return known[str(wanted)]
-    folder = Path(wanted)
-    if (folder / _DESCRIPTION).is_file():
-        return folder
-    raise ModelNotFoundError(
-        f"no model {str(wanted)!r}: neither a folder with {_DESCRIPTION} nor one of {', '.join(known) or '(none)'}"
-    )
-
-
-def describe(folder: Path) -> dict[str, Any]:
-    """Read a model's description without its weights.
-
-    Raises
-    ------
-    CorruptModelError
-        If the description is no JSON object, or of a version that this release does not know.
-    """
-    file = folder / _DESCRIPTION
-    try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as broken:
-        raise CorruptModelError(f"{file}: cannot be read as JSON ({broken}); get the model again") from broken
-    if not isinstance(description, dict) or description.get("format") != FORMAT_VERSION:
-        version = description.get("format") if isinstance(description, dict) else None
-        raise CorruptModelError(
-            f"{file}: format version {version!r}, this release reads {FORMAT_VERSION}; update sgcldff or the model"
-        )
-    return description
-
-
 def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -> Model:
     """Load a model, after checking that its weights are the ones that its description names.
 
@@ -179,14 +122,14 @@ def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -
     digest = hashlib.sha256(raw).hexdigest()
     if digest != description.get("sha256"):
         raise CorruptModelError(
-            f"{file}: its sha256 is not the one in {_DESCRIPTION}; the file is damaged, get it again"
+            f"{file}: its sha256 is not the one in {DESCRIPTION}; the file is damaged, get it again"
         )
     try:
         config = ModelConfig.from_dict(description["config"])
         stain = StainTransform.from_dict(description["stain"]) if "stain" in description else None
         tensors = load(raw)
     except (ConfigError, KeyError, TypeError, SafetensorError) as broken:
-        raise CorruptModelError(f"{folder}: {_DESCRIPTION} or {_WEIGHTS} is not usable ({broken})") from broken
+        raise CorruptModelError(f"{folder}: {DESCRIPTION} or {_WEIGHTS} is not usable ({broken})") from broken
     network = build_network(config)
     _fill(network, tensors, file)
     return Model(
@@ -236,7 +179,7 @@ def save_model(model: Model, folder: Path | str, *, half: bool = True) -> Path:
         description["stain"] = model.stain.to_dict()
     with written_atomically(folder / _WEIGHTS) as draft:
         draft.write_bytes(raw)
-    with written_atomically(folder / _DESCRIPTION) as draft:
+    with written_atomically(folder / DESCRIPTION) as draft:
         draft.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return folder
 
@@ -266,12 +209,12 @@ def add_model(source: Path | str, name: str | None = None) -> Path:
     folder = find_model(source)
     load_model(folder)
     name = name or folder.name
-    target = user_models() / name
+    target = model_folders.user_models() / name
     if Path(name).name != name or name in ("", ".", ".."):
         raise ConfigError(f"{name!r} is no name for a model; use a plain folder name")
     if name in available_models():
         raise ConfigError(f"there is a model {name!r} already; choose another name with --name")
-    for file in (_WEIGHTS, _DESCRIPTION):  # the description last: with it the model becomes visible
+    for file in (_WEIGHTS, DESCRIPTION):  # the description last: with it the model becomes visible
         with written_atomically(target / file) as draft:
             shutil.copyfile(folder / file, draft)
     return target

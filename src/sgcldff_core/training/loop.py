@@ -40,6 +40,9 @@ __all__ = ["Progress", "train"]
 
 CHECKPOINT = "checkpoint.safetensors"
 
+PRIOR_SHIFT = "log_prior_shift"
+"""Under this name a model's description notes what was added to its class logits when it was kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -202,7 +205,7 @@ class _Run:
             config=self.config.model,
             network=with_prior_shift(network, share * shift),
             calibration={"temperature": temperature, "prior_shift": share} | signs,
-            training=self.provenance | {"settings": self.config.to_dict()},
+            training=self.provenance | {PRIOR_SHIFT: (share * shift).tolist(), "settings": self.config.to_dict()},
             metrics={"validation during training, at the canonical scale": figures.to_dict()} if figures else {},
         )
         save_model(model, self.folder)
@@ -251,9 +254,11 @@ def _grown_from(base: Model, config: TrainingConfig) -> SgcldffNetwork:
     fresh = network.classification.linear
     state = base.network.state_dict()
     weight, bias = fresh.weight.detach().clone(), fresh.bias.detach().clone()
+    # What made up for how rarely classes were shown is added again at the end; twice would be once too often.
+    learned_bias = state["classification.linear.bias"] - bias.new_tensor(base.training.get(PRIOR_SHIFT, 0.0))
     for i, name in enumerate(config.model.classes):
         if name in base.config.classes:
             j = base.config.classes.index(name)
-            weight[i], bias[i] = state["classification.linear.weight"][j], state["classification.linear.bias"][j]
+            weight[i], bias[i] = state["classification.linear.weight"][j], learned_bias[j]
     network.load_state_dict(state | {"classification.linear.weight": weight, "classification.linear.bias": bias})
     return network

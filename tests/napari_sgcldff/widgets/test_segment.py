@@ -75,6 +75,7 @@ def test_one_click_outlines_names_and_counts_the_cells(
             "model": "leukocytes",
             "diameter": None,
             "explain": False,
+            "tile": 640,
         }
     ]
     rows = {name: (int(count), share) for name, count, share in _table(widget)}
@@ -91,13 +92,15 @@ def test_what_is_set_reaches_the_model_and_a_second_run_updates(
 ) -> None:
     _click(qtbot, widget.panel.run_button)
     _wait(qtbot, widget)
-    qtbot.keyClicks(widget.model, "mine")
-    widget.diameter.setValue(85)
+    widget.diameter.value.setValue(85)
+    widget.tile.setValue(330)
+    widget.tile.editingFinished.emit()
+    widget.device.setCurrentText("cpu")
     widget.explain.setChecked(True)
     _click(qtbot, widget.panel.run_button)
     _wait(qtbot, widget)
 
-    assert fake_model.calls[1] | {"model": "mine", "diameter": 85.0, "explain": True} == fake_model.calls[1]
+    assert fake_model.calls[1] | {"diameter": 85.0, "explain": True, "tile": 320} == fake_model.calls[1]
     assert [layer.name for layer in viewer.layers] == ["field", "field saliency", "field WBC", "field Grad-CAM"]
     assert viewer.layers["field WBC"].metadata[KEY]["diameter"] == 85.0
 

@@ -223,7 +223,7 @@ def test_demo_needs_nothing_and_counts(tmp_path: Path) -> None:
 
 @pytest.fixture
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("sgcldff_core.model.checkpoint.user_models", lambda: tmp_path / "models")
+    monkeypatch.setattr("sgcldff_core.model_folders.user_models", lambda: tmp_path / "models")
     return tmp_path / "models"
 
 

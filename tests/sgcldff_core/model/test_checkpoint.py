@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sgcldff_core import model_folders
 from sgcldff_core.errors import ConfigError, CorruptModelError, ModelNotFoundError
 from sgcldff_core.model import Model, ModelConfig, add_model, available_models, build_network, load_model, save_model
-from sgcldff_core.model import checkpoint as models
 
 CONFIG = ModelConfig(swin=False, width=32, cardinality=8)
 
@@ -177,7 +177,7 @@ def test_an_unknown_name_lists_the_known() -> None:
 
 
 def test_a_model_is_added_once_under_a_plain_name(saved: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(models, "user_models", lambda: tmp_path / "home")
+    monkeypatch.setattr(model_folders, "user_models", lambda: tmp_path / "home")
     target = add_model(saved, "ours")
     assert available_models()["ours"] == target
     assert load_model("ours").config == CONFIG
@@ -188,7 +188,7 @@ def test_a_model_is_added_once_under_a_plain_name(saved: Path, tmp_path: Path, m
 
 
 def test_a_damaged_model_is_not_added(copy: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(models, "user_models", lambda: tmp_path / "home")
+    monkeypatch.setattr(model_folders, "user_models", lambda: tmp_path / "home")
     (copy / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(CorruptModelError):
         add_model(copy, "ours")

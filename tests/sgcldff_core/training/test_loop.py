@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 
 from sgcldff_core.errors import ConfigError, FormatError
 from sgcldff_core.losses import LossConfig
-from sgcldff_core.model import load_model
+from sgcldff_core.model import Model, build_network, load_model
 from sgcldff_core.training import AugmentationConfig, PreparedSample, TrainingConfig, read_training_config, train
-from sgcldff_core.training.calibration import fit_calibration
+from sgcldff_core.training.calibration import fit_calibration, with_prior_shift
 from sgcldff_core.training.schedule import learning_rate_factor, running_mean, saliency_factor
 from sgcldff_core.training.stream import ViewStream, class_counts
 
@@ -139,6 +139,19 @@ def test_a_new_class_keeps_what_is_known_of_the_others(prepared, small_config, t
     classes = ("blast", *base.config.classes)
     grown = _grown_from(base, replace(small_config, model=replace(base.config, classes=classes)))
     assert torch.equal(grown.classification.linear.weight[1:], base.network.classification.linear.weight)
+
+
+def test_a_shift_of_class_odds_is_taken_back_before_training_goes_on(small_config) -> None:
+    from sgcldff_core.training.loop import _grown_from
+
+    shift = [0.5, -0.25, 0.0, -1.0, 0.75]
+    network = build_network(small_config.model)
+    shifted = with_prior_shift(network, np.array(shift))
+    base = Model("base", small_config.model, shifted, training={"log_prior_shift": shift})
+    grown = _grown_from(base, small_config)
+    torch.testing.assert_close(grown.classification.linear.bias, network.classification.linear.bias)
+    plain = _grown_from(replace(base, training={}), small_config)
+    torch.testing.assert_close(plain.classification.linear.bias, base.network.classification.linear.bias)
 
 
 def test_nothing_to_learn_from_is_refused(small_config, tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""A whole plane, however large: its scale, its cells, its maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sgcldff_core.cells import cell_columns
+from sgcldff_core.inference.prediction import Prediction, predict_image
+from sgcldff_core.inference.regions import REGION, Progress, Read, predict_regions
+from sgcldff_core.inference.scale import find_scale
+from sgcldff_core.inference.tiling import DEFAULT_TILE
+
+if TYPE_CHECKING:
+    from sgcldff_core.model import Model
+
+__all__ = ["estimate_plane_diameter", "predict_plane"]
+
+_ONE_PIECE = 1.7  # times the area of a region: up to here nothing is gained by dividing
+_PLACES = ((0.5, 0.5), (0.25, 0.25), (0.75, 0.75), (0.25, 0.75), (0.75, 0.25))  # where cells are measured
+_ENOUGH = 3  # places with cells
+
+
+def estimate_plane_diameter(
+    read: Read, shape: tuple[int, int], model: Model, *, tile: int = DEFAULT_TILE, progress: Progress | None = None
+) -> float:
+    """Estimate the diameter of a typical leukocyte from some places of a plane.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the pixels of a `Box`.
+    shape : tuple of int
+        Height and width of the plane in px.
+    model : Model
+        On any device.
+    tile : int
+        Side of a tile in px at the canonical scale.
+    progress : callable, optional
+        Called with the stage, places done and places in all; may raise to stop.
+
+    Returns
+    -------
+    float
+        In px: the median over the places where there are cells. Without any, what the stain of the
+        last place suggests.
+    """
+    height, width = (min(length, REGION) for length in shape)
+    corners = dict.fromkeys((round(y * (shape[0] - height)), round(x * (shape[1] - width))) for y, x in _PLACES)
+    found, last = [], 0.0
+    for done, (y, x) in enumerate(corners):
+
+        def step(_: int, __: int, done: int = done) -> None:
+            if progress is not None:
+                progress("finding the scale", done, len(corners))
+
+        step(0, 0)
+        view = find_scale(model.in_own_stain(read((y, x, y + height, x + width))), model, tile=tile, progress=step)
+        last = view.diameter
+        if view.labels.any():
+            found.append(view.diameter)
+        if len(found) == _ENOUGH:
+            break
+    return float(np.median(found)) if found else last
+
+
+def predict_plane(
+    read: Read,
+    shape: tuple[int, int],
+    model: Model,
+    *,
+    name: str = "image",
+    diameter: float | None = None,
+    explain: bool = False,
+    tile: int = DEFAULT_TILE,
+    side: int | None = None,
+    progress: Progress | None = None,
+) -> Prediction:
+    """Find the cells of a plane of any size; a small one is looked at in one piece.
+
+    Parameters
+    ----------
+    read, shape, model, name, explain, tile, side, progress
+        As for `predict_regions`.
+    diameter : float, optional
+        Of a typical leukocyte in px; estimated from some places of the plane by default.
+
+    Returns
+    -------
+    Prediction
+        Of the whole plane. That of one in several regions has its saliency and Grad-CAM in half
+        precision; beside them and the labels, no more than a region is held in memory.
+    """
+    # Estimating looks at the whole field several times over; a large one only at some places.
+    if side is None and shape[0] * shape[1] <= _ONE_PIECE * REGION**2:
+        return predict_image(
+            read((0, 0, *shape)), model, name=name, diameter=diameter, explain=explain, tile=tile, progress=progress
+        )
+    if diameter is None:
+        diameter = estimate_plane_diameter(read, shape, model, tile=tile, progress=progress)
+    labels, nucleus = np.zeros(shape, np.int32), np.zeros(shape, np.bool_)
+    saliency = np.zeros(shape, np.float16)
+    gradcam = np.zeros(shape, np.float16) if explain else None
+    tables, stability = [], [np.zeros(0, np.float32)]
+    for region in predict_regions(
+        read, shape, model, diameter, name=name, explain=explain, tile=tile, side=side, progress=progress
+    ):
+        found = region.prediction
+        region.put_cells(labels)
+        region.put(found.nucleus, nucleus)
+        region.put(found.saliency, saliency)
+        if gradcam is not None and found.gradcam is not None:
+            region.put(found.gradcam, gradcam)
+        if len(found.cells):
+            tables.append(found.cells)
+        stability.append(found.stability)
+    nucleus &= labels > 0
+    cells = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cell_columns(model.config.classes))
+    return Prediction(labels, saliency, nucleus, gradcam, cells, diameter, model.name, np.concatenate(stability))

@@ -1,0 +1,235 @@
+"""Planes of any size, region by region: memory is bounded by the region, and each cell is taken once.
+
+Neighbouring regions share two cell diameters, so that every cell is whole in the region in whose core its centre
+lies. Two regions may see that centre on different sides of their border; a cell is therefore taken in a strip
+beyond the core as well, unless it lies on one that was taken already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.inference.prediction import Prediction, predict_image
+from sgcldff_core.inference.tiling import DEFAULT_TILE
+
+if TYPE_CHECKING:
+    from sgcldff_core.model import Model
+
+__all__ = ["REGION", "Box", "Progress", "Read", "RegionPrediction", "predict_regions", "regions_of"]
+
+Box = tuple[int, int, int, int]
+"""First row, first column, last row + 1, last column + 1, in px of the plane."""
+
+Read = Callable[[Box], NDArray[np.uint8]]
+"""Returns the (h, w, 3) uint8 RGB pixels of a box."""
+
+Progress = Callable[[str, int, int], None]
+
+REGION = 1152
+"""Side of a region in px at the canonical scale: a look at it is short, its maps take some 150 MB."""
+
+_MARGIN = 1.0  # cell diameters around a core
+_STRIP = 0.25  # cell diameters beyond a core in which the centre of a cell may lie
+_SAME = 0.5  # of the smaller one's area: cells that share more are one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionPrediction:
+    """What was found in one region of a plane.
+
+    Attributes
+    ----------
+    box : tuple of int
+        The region with its margins, in px of the plane.
+    core : tuple of int
+        The part of it that belongs to no other region.
+    prediction : Prediction
+        Of `box`; only the cells that belong to this region, numbered on from those of the regions
+        before it; places and boxes in its table are in px of the plane.
+    """
+
+    box: Box
+    core: Box
+    prediction: Prediction
+
+    def put(self, values: NDArray[np.generic], into: NDArray[np.generic]) -> None:
+        """Write the core's part of a map of this region into a map of the plane."""
+        (top, left, _, _), (y0, x0, y1, x1) = self.box, self.core
+        into[y0:y1, x0:x1] = values[y0 - top : y1 - top, x0 - left : x1 - left]
+
+    def put_cells(self, into: NDArray[np.integer]) -> None:
+        """Write the labels of this region into those of the plane, where no other cell is yet."""
+        y0, x0, y1, x1 = self.box
+        there, own = into[y0:y1, x0:x1], self.prediction.labels
+        into[y0:y1, x0:x1] = np.where((there == 0) & (own > 0), own, there)
+
+
+def regions_of(shape: tuple[int, int], side: int, margin: int) -> list[tuple[Box, Box]]:
+    """Divide a plane into regions that overlap.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the plane in px.
+    side : int
+        Longest side of a region, margins included, in px.
+    margin : int
+        Around the core, where the plane goes on, in px.
+
+    Returns
+    -------
+    list of (box, core)
+        In reading order. The cores are evenly sized, do not overlap and cover the plane.
+
+    Raises
+    ------
+    ConfigError
+        If the margins leave no core.
+    """
+    if margin < 0 or side <= 2 * margin:
+        raise ConfigError(f"a region of {side} px has no core between margins of {margin} px")
+
+    def parts(length: int) -> list[tuple[int, int]]:
+        count = 1 if length <= side else -(-length // (side - 2 * margin))
+        edges = np.rint(np.linspace(0, length, count + 1)).astype(int).tolist()
+        return list(pairwise(edges))
+
+    (height, width), cores = shape, [(y0, x0, y1, x1) for y0, y1 in parts(shape[0]) for x0, x1 in parts(shape[1])]
+    return [
+        ((max(0, y0 - margin), max(0, x0 - margin), min(height, y1 + margin), min(width, x1 + margin)), core)
+        for core in cores
+        for y0, x0, y1, x1 in [core]
+    ]
+
+
+def predict_regions(
+    read: Read,
+    shape: tuple[int, int],
+    model: Model,
+    diameter: float,
+    *,
+    name: str = "image",
+    explain: bool = False,
+    tile: int = DEFAULT_TILE,
+    side: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[RegionPrediction]:
+    """Find the cells of a plane, region by region.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the pixels of a `Box`.
+    shape : tuple of int
+        Height and width of the plane in px.
+    model : Model
+        On any device.
+    diameter : float
+        Of a typical leukocyte in px.
+    name, explain, tile
+        As for `sgcldff_core.inference.predict_image`.
+    side : int, optional
+        Of a region in px of the plane; by default a few tiles.
+    progress : callable, optional
+        Called with the stage, regions done and regions in all, several times a region; may raise
+        to stop.
+
+    Yields
+    ------
+    RegionPrediction
+        In reading order; what was yielded is not kept, but for outlines near what is to come.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
+    """
+    margin = int(np.ceil(_MARGIN * diameter))
+    regions = regions_of(shape, side or _side(model, diameter), margin)
+    taken: list[_Taken] = []
+    count = 0
+    for done, (box, core) in enumerate(regions):
+
+        def step(title: str, _: int, __: int, done: int = done) -> None:
+            if progress is not None:
+                progress(title, done, len(regions))
+
+        step("finding cells", 0, 0)
+        prediction = predict_image(
+            read(box), model, name=name, diameter=diameter, explain=explain, tile=tile, progress=step
+        )
+        # Only what reaches into this row of regions or a later one can meet another cell.
+        taken = [one for one in taken if one.box[2] > box[0]]
+        rows = _own_rows(prediction, box, core, _STRIP * diameter, taken)
+        taken += _outlines(prediction, box, rows, core, margin)
+        yield RegionPrediction(box, core, _numbered_from(prediction, box, rows, count))
+        count += len(rows)
+    if progress is not None:
+        progress("finding cells", len(regions), len(regions))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taken:
+    box: Box
+    mask: NDArray[np.bool_]
+
+
+def _side(model: Model, diameter: float) -> int:
+    return max(int(REGION * diameter / model.config.canonical_diameter), int(np.ceil(4 * _MARGIN * diameter)) + 1)
+
+
+def _own_rows(prediction: Prediction, box: Box, core: Box, strip: float, taken: list[_Taken]) -> list[int]:
+    """Return the rows of the table whose cells belong to the region."""
+    y = prediction.cells["centroid_y"].to_numpy(float) + box[0]
+    x = prediction.cells["centroid_x"].to_numpy(float) + box[1]
+    near = (y >= core[0] - strip) & (y < core[2] + strip) & (x >= core[1] - strip) & (x < core[3] + strip)
+    return [int(row) for row in np.flatnonzero(near) if not _is_taken(_outline(prediction, box, int(row)), taken)]
+
+
+def _outline(prediction: Prediction, box: Box, row: int) -> _Taken:
+    y0, x0, y1, x1 = (int(prediction.cells[f"bbox_{name}"].iloc[row]) for name in ("y0", "x0", "y1", "x1"))
+    mask = prediction.labels[y0:y1, x0:x1] == prediction.cells["label"].iloc[row]
+    return _Taken((box[0] + y0, box[1] + x0, box[0] + y1, box[1] + x1), mask)
+
+
+def _is_taken(cell: _Taken, taken: list[_Taken]) -> bool:
+    return any(_shared(cell, other) > _SAME * min(cell.mask.sum(), other.mask.sum()) for other in taken)
+
+
+def _shared(one: _Taken, other: _Taken) -> int:
+    y0, x0 = max(one.box[0], other.box[0]), max(one.box[1], other.box[1])
+    y1, x1 = min(one.box[2], other.box[2]), min(one.box[3], other.box[3])
+    if y0 >= y1 or x0 >= x1:
+        return 0
+    parts = [c.mask[y0 - c.box[0] : y1 - c.box[0], x0 - c.box[1] : x1 - c.box[1]] for c in (one, other)]
+    return int((parts[0] & parts[1]).sum())
+
+
+def _outlines(prediction: Prediction, box: Box, rows: list[int], core: Box, margin: int) -> list[_Taken]:
+    """Return the cells that a region to the right or below may see as well."""
+    outlines = [_outline(prediction, box, row) for row in rows]
+    return [one for one in outlines if one.box[2] > core[2] - margin or one.box[3] > core[3] - margin]
+
+
+def _numbered_from(prediction: Prediction, box: Box, rows: list[int], count: int) -> Prediction:
+    """Keep some cells, number them on from `count`, and give their places in px of the plane."""
+    cells = prediction.cells.iloc[rows].copy()
+    numbers = np.zeros(int(prediction.labels.max(initial=0)) + 1, np.int32)
+    numbers[cells["label"].to_numpy(int)] = np.arange(count + 1, count + len(rows) + 1)
+    cells["label"] = np.arange(count + 1, count + len(rows) + 1, dtype=np.int64)
+    for axis, offset in (("y", box[0]), ("x", box[1])):
+        for column in (f"centroid_{axis}", f"bbox_{axis}0", f"bbox_{axis}1"):
+            cells[column] += offset
+    return replace(
+        prediction,
+        labels=numbers[prediction.labels],
+        cells=cells.reset_index(drop=True),
+        stability=prediction.stability[rows],
+    )
