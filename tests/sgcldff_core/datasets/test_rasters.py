@@ -17,6 +17,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from sgcldff_core.datasets import check_label_shape, read_image_size, read_labels, read_rgb
+from sgcldff_core.datasets.decoding import naming_the_file
 from sgcldff_core.datasets.depth import full_scale, to_uint8
 from sgcldff_core.datasets.rasters import read_grey
 from sgcldff_core.errors import ConfigError, FormatError, UnreadableImageError
@@ -292,6 +293,16 @@ def test_what_is_no_image_is_refused(tmp_path, read, content):
         UnreadableImageError, match=r"a\.tif: (this is no image of a known kind|the image is truncated or damaged)"
     ):
         read(tmp_path / "a.tif")
+
+
+def test_too_little_memory_is_named(tmp_path):
+    """As for a PNG of a few bytes that announces a chunk of gigabytes."""
+    (tmp_path / "a.png").write_bytes(b"x")
+    with (
+        pytest.raises(UnreadableImageError, match=r"a\.png: there is not enough memory to read it; close other"),
+        naming_the_file(tmp_path / "a.png"),
+    ):
+        raise MemoryError
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):

@@ -107,7 +107,7 @@ def test_a_pickle_under_the_name_of_weights_is_refused_and_does_not_run(
     (copy / "model.json").write_text(json.dumps(description))
     with pytest.raises(CorruptModelError, match=r"model\.safetensors is not usable"):
         load_model(copy)
-    monkeypatch.setattr(models, "user_models", lambda: tmp_path / "home")
+    monkeypatch.setattr(model_folders, "user_models", lambda: tmp_path / "home")
     with pytest.raises(CorruptModelError):
         add_model(copy, "theirs")
     assert not mark.exists()
