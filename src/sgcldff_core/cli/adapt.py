@@ -45,7 +45,7 @@ def adapt(
 
     Exit code 0: all well; 1: some images could not be used, and are named.
     """
-    from sgcldff_core.cli.inputs import expand_inputs
+    from sgcldff_core.datasets.inputs import expand_inputs
 
     paths = expand_inputs(patterns)
     reference_paths = expand_inputs(reference) if reference else []

@@ -49,7 +49,7 @@ def predict(
 
     Exit code 0: all images are done; 1: some could not be used, and are named.
     """
-    from sgcldff_core.cli.inputs import expand_inputs, output_stems
+    from sgcldff_core.datasets.inputs import expand_inputs, output_stems
     from sgcldff_core.inference.outputs import OUTPUT_SUFFIXES
 
     paths = expand_inputs(patterns)

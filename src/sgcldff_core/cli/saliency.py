@@ -30,8 +30,8 @@ def saliency(
     """
     import tifffile
 
-    from sgcldff_core.cli.inputs import expand_inputs, output_stems
     from sgcldff_core.datasets import read_rgb
+    from sgcldff_core.datasets.inputs import expand_inputs, output_stems
     from sgcldff_core.files import written_atomically
     from sgcldff_core.saliency import available_priors, compute_prior
 

@@ -57,9 +57,8 @@ def train(
         for at in run(
             data.training, data.validation, settings, out, resume=resume, fabric=fabric, provenance=data.provenance
         ):
-            bar.update(
-                task, total=at.steps, completed=at.step, description=f"epoch {at.epoch}, loss {at.losses['total']:.3f}"
-            )
+            doing = f"epoch {at.epoch}, loss {at.losses['total']:.3f}" if at.losses else "judging the start"
+            bar.update(task, total=at.steps, completed=at.step, description=doing)
             if at.figures:
                 shown = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in at.figures.items())
                 stdout.print(f"epoch {at.epoch}: {shown}", soft_wrap=True)

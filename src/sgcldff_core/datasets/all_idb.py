@@ -24,7 +24,7 @@ from sgcldff_core.taxonomy import BLAST, HEALTHY
 if TYPE_CHECKING:
     from sgcldff_core.datasets.report import ReadReport
 
-__all__ = ["AllIdb1", "AllIdb2"]
+__all__ = ["AllIdb1", "AllIdb2", "read_centres"]
 
 # Im001_1: number, and whether the patient (set 1) or the cell (set 2) is leukaemic.
 _NAME = re.compile(r"im\d+_[01]", re.IGNORECASE)
@@ -61,7 +61,7 @@ class AllIdb1(Format):
                 image=Raster(read_rgb, image),
                 source=self.name,
                 group=f"{self.name}/{image.stem}",
-                points=_points(table, size, report) if table else None,
+                points=read_centres(table, size, report) if table else None,
                 image_class=BLAST.name if leukaemic else HEALTHY.name,
             )
 
@@ -104,8 +104,23 @@ def _named(folder: Path) -> list[Path]:
     return [p for p in images_of(folder) if _NAME.fullmatch(p.stem)]
 
 
-def _points(table: Path, size: tuple[int, int], report: ReadReport) -> tuple[Point, ...]:
-    """Return the centres of blasts: a line each, column then row, parted by tab or spaces."""
+def read_centres(table: Path, size: tuple[int, int], report: ReadReport) -> tuple[Point, ...]:
+    """Read the centres of blasts: a line each, column then row, parted by tab or spaces.
+
+    Parameters
+    ----------
+    table : Path
+        The ``.xyc`` file.
+    size : tuple of int
+        Height and width of the image.
+    report : ReadReport
+        Receives each line that was dropped.
+
+    Returns
+    -------
+    tuple of Point
+        In the order of the file; empty for a healthy field.
+    """
     points = []
     for n, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
         if not line.strip():

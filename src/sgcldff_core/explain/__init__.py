@@ -9,14 +9,16 @@ from sgcldff_core.explain.consistency import (
     saliency_consistency,
     threshold_stability,
 )
-from sgcldff_core.explain.gradcam import class_activation, class_evidence
+from sgcldff_core.explain.gradcam import Look, class_activation, class_evidence, level_activation
 from sgcldff_core.explain.review import review_reasons
 
 __all__ = [
     "Agreement",
+    "Look",
     "cam_agreement",
     "class_activation",
     "class_evidence",
+    "level_activation",
     "outline_stability",
     "review_reasons",
     "saliency_consistency",

@@ -1,7 +1,9 @@
-"""Grad-CAM of single cells: which part of the fused map speaks for a class."""
+"""Grad-CAM of single cells: which part of the fused map, or of a level below it, speaks for a class."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +13,29 @@ if TYPE_CHECKING:
 
     from sgcldff_core.model import SgcldffNetwork
 
-__all__ = ["class_activation", "class_evidence"]
+__all__ = ["Look", "class_activation", "class_evidence", "level_activation"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What the network computed of one field before it fused the levels, seen directly or in a mirror.
+
+    Attributes
+    ----------
+    levels : tuple of Tensor
+        (1, C_l, H_l, W_l) float, gated, shallow to deep, as they were computed: still mirrored.
+    prior : Tensor
+        (1, 1, H, W) float in [0, 1], mirrored likewise.
+    fused : Tensor
+        (1, C, H/4, W/4) float, likewise.
+    mirrored : tuple of int
+        Dimensions, from the last, that turn it back.
+    """
+
+    levels: tuple[Tensor, ...]
+    prior: Tensor
+    fused: Tensor
+    mirrored: tuple[int, ...] = ()
 
 
 def class_evidence(
@@ -73,3 +97,73 @@ def class_activation(fused: Tensor, weights: Tensor) -> Tensor:
     maps = torch.einsum("nc,nchw->nhw", weights, fused).relu()
     largest = maps.amax((1, 2), keepdim=True)
     return maps / torch.where(largest > 0, largest, torch.ones_like(largest))
+
+
+def level_activation(
+    network: SgcldffNetwork,
+    looks: Sequence[Look],
+    level: int | None,
+    cells: Tensor,
+    nuclei: Tensor,
+    classes: Sequence[Sequence[int]],
+) -> Iterator[Tensor]:
+    """Map where on one level the evidence for classes of cells lies, cell by cell.
+
+    Cells are named on the mean fused map of all looks. Of each look the level A is held fixed, and
+    the logit is followed back to it through the head and the fusion:
+    ``L_c = ReLU(sum over looks and k of turned_back(alpha_k A_k))`` with
+    ``alpha_k = mean over x of d y_c / d A_k(x)``. On the fused map itself that is the Grad-CAM of
+    the mean, as `class_evidence` and `class_activation` give it. One forward pass of the fusion
+    serves all cells.
+
+    Parameters
+    ----------
+    network : SgcldffNetwork
+        In evaluation mode; its parameters gather no gradient.
+    looks : sequence of Look
+        At the same field.
+    level : int or None
+        Index into the levels, None for the fused map.
+    cells, nuclei : Tensor
+        (N, H/4, W/4) float in [0, 1], soft masks on the fused map, turned back.
+    classes : sequence of sequence of int
+        Of each of the N cells, the classes to explain.
+
+    Yields
+    ------
+    Tensor
+        (number of classes of the cell, H_l, W_l) float, not negative, turned back, not scaled. Zero
+        where nothing speaks for a class, or where the fusion does not use the level.
+
+    References
+    ----------
+    Selvaraju et al., Grad-CAM, ICCV 2017.
+    """
+    with torch.enable_grad():
+        held, turned = [], []
+        for look in looks:
+            fused = look.fused.detach().clone()
+            levels = [x.detach().clone() for x in look.levels]
+            own = (fused if level is None else levels[level]).requires_grad_()
+            held.append(own)
+            turned.append((own if level is None else network.fuse(levels, look.prior)).flip(look.mirrored))
+        mean = torch.stack(turned).mean(0)
+    for cell, nucleus, wanted in zip(cells, nuclei, classes, strict=True):
+        with torch.enable_grad():
+            logits, _ = network.classify(
+                mean, cell[None], nucleus[None], torch.zeros(1, dtype=torch.long, device=cell.device)
+            )
+            maps = []
+            for index in wanted:
+                gradients = torch.autograd.grad(logits[0, index], held, retain_graph=True, allow_unused=True)
+                maps.append(_evidence(held, gradients, looks))
+        yield torch.stack(maps)
+
+
+def _evidence(held: Sequence[Tensor], gradients: Sequence[Tensor | None], looks: Sequence[Look]) -> Tensor:
+    total = torch.zeros_like(held[0][0, 0]).detach()
+    for own, gradient, look in zip(held, gradients, looks, strict=True):
+        if gradient is not None:
+            weighed = torch.einsum("c,chw->hw", gradient.mean((2, 3))[0], own.detach()[0])
+            total = total + weighed.flip(look.mirrored)
+    return total.relu()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ import torch
 import sgcldff_core
 from sgcldff_core.cells import cell_columns, differential
 from sgcldff_core.datasets.rasters import read_rgb
-from sgcldff_core.errors import ConfigError, SgcldffError
+from sgcldff_core.errors import CancelledError, ConfigError, SgcldffError
 from sgcldff_core.files import written_atomically
 from sgcldff_core.inference.outputs import write_prediction, write_table
 from sgcldff_core.inference.prediction import predict_image
@@ -28,7 +28,7 @@ from sgcldff_core.inference.prediction import predict_image
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["BatchResult", "FileResult", "predict_files"]
+__all__ = ["BatchResult", "FileResult", "FileStep", "predict_files"]
 
 _REPORTED_VERSIONS = ("numpy", "scipy", "scikit-image", "pandas", "torch", "timm")
 
@@ -59,6 +59,29 @@ class FileResult:
     cells: pd.DataFrame | None
     diameter: float | None
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileStep:
+    """How far one file is.
+
+    Attributes
+    ----------
+    stem : str
+        Of the file.
+    stage : str
+        What is done to it now.
+    done, total : int
+        Steps of this stage; a total of 0 means that it is not known.
+    result : FileResult or None
+        What became of it, once it is over.
+    """
+
+    stem: str
+    stage: str
+    done: int
+    total: int
+    result: FileResult | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +120,7 @@ def predict_files(
     explain: bool = False,
     workers: int = 1,
     progress: Callable[[int, int, Path], None] | None = None,
+    watch: Callable[[FileStep], None] | None = None,
 ) -> BatchResult:
     """Predict files and write everything that ``sgcldff predict`` writes.
 
@@ -117,6 +141,10 @@ def predict_files(
         the results do not depend on it.
     progress : callable, optional
         Called, in any order, with files done, files in all, and the file that was done.
+    watch : callable, optional
+        Called at each step of each file, by the thread that works on it. When it raises
+        `CancelledError`, no other file is begun, the tables are written of those that were done,
+        and the error goes on to the caller.
 
     Returns
     -------
@@ -127,6 +155,8 @@ def predict_files(
     ------
     ConfigError
         If a setting is out of range.
+    CancelledError
+        If `watch` asked to stop.
     OSError
         If the folder cannot be written to.
     """
@@ -137,50 +167,82 @@ def predict_files(
     folder.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.perf_counter()
     results: list[FileResult] = []
+    stopped: CancelledError | None = None
     with _cores_shared_by(workers), ThreadPoolExecutor(workers) as pool:
         pending = [
-            pool.submit(_predict_file, path, stem, model, folder, diameter, explain) for stem, path in inputs.items()
+            pool.submit(_predict_file, path, stem, model, folder, diameter, explain, watch)
+            for stem, path in inputs.items()
         ]
         try:
             for done, future in enumerate(pending, start=1):
                 results.append(future.result())
                 if progress is not None:
                     progress(done, len(inputs), results[-1].path)
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    tables = [r.cells for r in results if r.cells is not None and len(r.cells)]
-    classes = model.config.classes
-    cells = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cell_columns(classes))
-    counts = differential(cells, classes, [r.stem for r in results if not r.problem])
-    result = BatchResult(tuple(results), cells, counts, time.perf_counter() - clock)
-    write_table(cells, folder / "cells.csv")
-    write_table(counts, folder / "differential.csv")
+            if not isinstance(error, CancelledError):
+                raise
+            stopped = error
+            later = pending[len(results) :]
+            results += [f.result() for f in later if f.done() and not f.cancelled() and f.exception() is None]
+    result = _sum_up(results, model.config.classes, time.perf_counter() - clock)
+    write_table(result.cells, folder / "cells.csv")
+    write_table(result.differential, folder / "differential.csv")
     parameters = {
         "diameter": diameter,
         "explain": explain,
         "workers": workers,
         "device": str(model.network.mean.device),
     }
+    report = _report(result, model, started, parameters)
+    if stopped is not None:
+        report["stopped"] = f"after {len(results)} of {len(inputs)} images"
     with written_atomically(folder / "run.json") as draft:
-        draft.write_text(json.dumps(_report(result, model, started, parameters), indent=2) + "\n", encoding="utf-8")
+        draft.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if stopped is not None:
+        raise stopped
     return result
 
 
+def _sum_up(results: list[FileResult], classes: Sequence[str], seconds: float) -> BatchResult:
+    tables = [r.cells for r in results if r.cells is not None and len(r.cells)]
+    cells = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cell_columns(classes))
+    counts = differential(cells, classes, [r.stem for r in results if not r.problem])
+    return BatchResult(tuple(results), cells, counts, seconds)
+
+
 def _predict_file(
-    path: Path, stem: str, model: Model, folder: Path, diameter: float | None, explain: bool
+    path: Path,
+    stem: str,
+    model: Model,
+    folder: Path,
+    diameter: float | None,
+    explain: bool,
+    watch: Callable[[FileStep], None] | None,
 ) -> FileResult:
     clock = time.perf_counter()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        if watch is not None:
+            watch(FileStep(stem, stage, done, total))
+
     try:
+        tell("reading", 0, 0)
         image = read_rgb(path)
-        prediction = predict_image(image, model, name=stem, diameter=diameter, explain=explain)
+        prediction = predict_image(image, model, name=stem, diameter=diameter, explain=explain, progress=tell)
+        tell("writing", 0, 0)
         write_prediction(prediction, image, model.config.classes, folder, stem)
+        result = FileResult(path, stem, time.perf_counter() - clock, prediction.cells, prediction.diameter)
+    except CancelledError:
+        raise
     except (SgcldffError, OSError) as error:
-        return FileResult(path, stem, time.perf_counter() - clock, None, None, str(error))
+        result = FileResult(path, stem, time.perf_counter() - clock, None, None, str(error))
     except (MemoryError, RuntimeError) as error:  # torch raises the latter when the CPU has no memory left
         problem = f"{path}: {str(error) or 'not enough memory'}; give a smaller image"
-        return FileResult(path, stem, time.perf_counter() - clock, None, None, problem)
-    return FileResult(path, stem, time.perf_counter() - clock, prediction.cells, prediction.diameter)
+        result = FileResult(path, stem, time.perf_counter() - clock, None, None, problem)
+    if watch is not None:
+        watch(FileStep(stem, "over", 1, 1, result))
+    return result
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sgcldff_core.model import FUSED_STRIDE, STRIDE, SgcldffNetwork
 
-__all__ = ["FieldMaps", "evaluating", "run_network"]
+__all__ = ["FieldMaps", "evaluating", "network_input", "run_network"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,17 +72,41 @@ def run_network(
     FieldMaps
         On the network's device.
     """
-    device = network.mean.device
     height, width = prior.shape
-    padded = (-(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE)
     dims = [d for d, turned in zip((-2, -1), mirror, strict=True) if turned]
     with torch.inference_mode(), evaluating(network):
-        x = network.mean.expand(1, 3, *padded).clone(memory_format=torch.channels_last)
-        x[..., :height, :width] = torch.tensor(image, device=device).permute(2, 0, 1).float() / 255
-        p = x.new_zeros(1, 1, *padded)
-        p[0, 0, :height, :width] = torch.tensor(prior)
+        x, p = network_input(network, image, prior)
         out = network(x.flip(dims), p.flip(dims))
         logits = torch.cat([out.cell, out.nucleus, out.distance], 1).flip(dims)[0].float()
         fused = out.fused.flip(dims)[0].float()
     small = (-(-height // FUSED_STRIDE), -(-width // FUSED_STRIDE))
     return FieldMaps(logits[:, :height, :width], fused[:, : small[0], : small[1]])
+
+
+def network_input(
+    network: SgcldffNetwork, image: NDArray[np.uint8], prior: NDArray[np.float32]
+) -> tuple[Tensor, Tensor]:
+    """Return an image and its prior as the network takes them, filled up to a multiple of its stride.
+
+    Parameters
+    ----------
+    network : SgcldffNetwork
+        On any device.
+    image : ndarray
+        (H, W, 3) uint8 RGB at the canonical scale.
+    prior : ndarray
+        (H, W) float32 in [0, 1].
+
+    Returns
+    -------
+    image, prior : Tensor
+        (1, 3, h, w) and (1, 1, h, w) float32, on the network's device.
+    """
+    device = network.mean.device
+    height, width = prior.shape
+    padded = (-(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE)
+    x = network.mean.expand(1, 3, *padded).clone(memory_format=torch.channels_last)
+    x[..., :height, :width] = torch.tensor(image, device=device).permute(2, 0, 1).float() / 255
+    p = x.new_zeros(1, 1, *padded)
+    p[0, 0, :height, :width] = torch.tensor(prior)
+    return x, p

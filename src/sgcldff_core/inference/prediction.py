@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
     from sgcldff_core.model import Model
 
-__all__ = ["Prediction", "predict_image"]
+__all__ = ["REACH", "Prediction", "predict_image"]
 
 _ONE_MIRROR = [(False, True)]
 _ALL_MIRRORS = [(False, True), (True, False), (True, True)]
-_REACH = 0.15  # of a diameter: what an unstable outline may gain or lose around a cell
+
+REACH = 0.15
+"""Of a diameter: what an unstable outline may gain or lose around a cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +139,7 @@ def predict_image(
     step("explaining")
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
     canonical = model.config.canonical_diameter
-    stability = outline_stability(view.labels, direct.foreground, reflected, _REACH * canonical)
+    stability = outline_stability(view.labels, direct.foreground, reflected, REACH * canonical)
     consistency = saliency_consistency(agreement, stability)
     area, nucleus_area, at_border = _measures(view)
     reasons = review_reasons(

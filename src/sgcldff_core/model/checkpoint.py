@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from sgcldff_core import model_folders
+from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.errors import ConfigError, CorruptModelError
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model.config import ModelConfig
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 _WEIGHTS = "model.safetensors"
+_MEMORY = "memory.safetensors"  # of some models, see training.memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,7 +186,7 @@ def save_model(model: Model, folder: Path | str, *, half: bool = True) -> Path:
     return folder
 
 
-def add_model(source: Path | str, name: str | None = None) -> Path:
+def add_model(source: Path | str, name: str | None = None, *, overwrite: bool = False) -> Path:
     """Copy a model into the user's folder after checking that it loads.
 
     Parameters
@@ -193,6 +195,8 @@ def add_model(source: Path | str, name: str | None = None) -> Path:
         A model folder.
     name : str, optional
         Name to give it; by default the folder's.
+    overwrite : bool
+        Whether a model of that name in the user's folder is replaced; a shipped one never is.
 
     Returns
     -------
@@ -210,13 +214,14 @@ def add_model(source: Path | str, name: str | None = None) -> Path:
     load_model(folder)
     name = name or folder.name
     target = model_folders.user_models() / name
-    if Path(name).name != name or name in ("", ".", ".."):
+    if Path(name).name != name or name.startswith(".") or not name.strip():
         raise ConfigError(f"{name!r} is no name for a model; use a plain folder name")
-    if name in available_models():
-        raise ConfigError(f"there is a model {name!r} already; choose another name with --name")
-    for file in (_WEIGHTS, DESCRIPTION):  # the description last: with it the model becomes visible
-        with written_atomically(target / file) as draft:
-            shutil.copyfile(folder / file, draft)
+    if name in available_models() and not (overwrite and (target / DESCRIPTION).is_file()):
+        raise ConfigError(f"there is a model {name!r} already; choose another name")
+    with folder_drafted(target, mark=DESCRIPTION, overwrite=overwrite) as draft:
+        for file in (_WEIGHTS, _MEMORY, DESCRIPTION):
+            if file != _MEMORY or (folder / file).is_file():
+                shutil.copyfile(folder / file, draft / file)
     return target
 
 

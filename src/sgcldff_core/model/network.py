@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,9 +108,22 @@ class SgcldffNetwork(nn.Module):
         stem, levels = self.backbone(x)
         if self.gate is not None:
             levels = self.gate(levels, prior)
-        fused = self.fusion(levels, prior if self.weighted_attention else None)
+        fused = self.fuse(levels, prior)
         cell, nucleus, distance = self.segmentation(fused, stem).split(1, 1)
         return NetworkOutput(cell, nucleus, distance, fused, tuple(levels))
+
+    def fuse(self, levels: Sequence[Tensor], prior: Tensor) -> Tensor:
+        """Return the fused map of gated levels: what lies between `NetworkOutput.levels` and `classify`.
+
+        Parameters
+        ----------
+        levels : sequence of Tensor
+            (B, C_l, H_l, W_l) each, gated.
+        prior : Tensor
+            (B, 1, H, W) float in [0, 1].
+        """
+        fused: Tensor = self.fusion(levels, prior if self.weighted_attention else None)
+        return fused
 
     def classify(self, fused: Tensor, cells: Tensor, nuclei: Tensor, image_of_cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return class logits and feature vectors of cells; see `ClassificationHead.forward`."""

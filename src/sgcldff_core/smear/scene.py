@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sgcldff_core.smear.outline import Grid
     from sgcldff_core.smear.settings import SmearSettings
 
-__all__ = ["Painting", "paint", "slide_stain"]
+__all__ = ["Painting", "paint", "slide_habit", "slide_stain"]
 
 _STAIN, _HABIT = 5, 6
 
@@ -64,6 +64,11 @@ def slide_stain(seed: int, settings: SmearSettings) -> Stain:
     return draw_stain(stream(seed, _STAIN), settings.stain)
 
 
+def slide_habit(seed: int, stain: Stain) -> RedCellHabit:
+    """Return how the red cells of a smear look on the whole."""
+    return RedCellHabit.draw(stream(seed, _HABIT), stain)
+
+
 def paint(seed: int, settings: SmearSettings, leukocytes: Sequence[PlacedLeukocyte], window: Window) -> Painting:
     """Paint one window.
 
@@ -84,7 +89,7 @@ def paint(seed: int, settings: SmearSettings, leukocytes: Sequence[PlacedLeukocy
         Density and truth.
     """
     stain = slide_stain(seed, settings)
-    habit = RedCellHabit.draw(stream(seed, _HABIT), stain)
+    habit = slide_habit(seed, stain)
     shape = (window.height, window.width)
     density, labels = np.zeros((*shape, 3), np.float32), np.zeros(shape, np.int32)
     nucleus, free = np.zeros(shape, bool), np.ones(shape, np.float32)

@@ -20,7 +20,7 @@ from sgcldff_core.smear.scene import paint, slide_stain
 from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.texture import stream
 
-__all__ = ["Slide", "make_slide"]
+__all__ = ["Slide", "leukocytes_on", "make_slide"]
 
 _CELL = 11
 # Of the lattice of leukocytes, in typical diameters: so wide that they hardly ever touch.
@@ -64,7 +64,7 @@ class Slide:
             Class of each label; also of some cells that lie just outside the window.
         """
         window = Window(y0, x0, height, width)
-        placed = _leukocytes_in(self.seed, self.settings, window, self.labels.shape[1])
+        placed = leukocytes_on(self.seed, self.settings, window, self.labels.shape[1])
         return {cell.label: cell.kind for cell in placed}
 
 
@@ -170,7 +170,7 @@ class _Image(_Plane):
         margin = exposure.reach(settings.diameter)
         y0, x0, height, width = window.y0 - margin, window.x0 - margin, window.height, window.width
         wide = Window(y0, x0, height + 2 * margin, width + 2 * margin)
-        painting = paint(seed, settings, _leukocytes_in(seed, settings, wide, self.size[1]), wide)
+        painting = paint(seed, settings, leukocytes_on(seed, settings, wide, self.size[1]), wide)
         grain = stream(seed, GRAIN, window.y0, window.x0)
         image = expose(grain, painting.density, stain, exposure, settings.diameter, (y0, x0))
         return image[margin : margin + height, margin : margin + width]
@@ -183,7 +183,7 @@ class _Labels(_Plane):
     def draw(self, window: Window) -> NDArray[np.int32]:
         # Only leukocytes have labels.
         bare = replace(self.settings, erythrocytes=0.0, platelets=0.0)
-        return paint(self.seed, bare, _leukocytes_in(self.seed, bare, window, self.size[1]), window).labels
+        return paint(self.seed, bare, leukocytes_on(self.seed, bare, window, self.size[1]), window).labels
 
 
 def _share(settings: SmearSettings) -> float:
@@ -191,8 +191,20 @@ def _share(settings: SmearSettings) -> float:
     return settings.leukocytes * (_PITCH * settings.diameter) ** 2 / (settings.height * settings.width)
 
 
-def _leukocytes_in(seed: int, settings: SmearSettings, window: Window, columns: int) -> list[PlacedLeukocyte]:
-    """Place at most one leukocyte in each cell of a lattice; their labels count the lattice's cells."""
+def leukocytes_on(seed: int, settings: SmearSettings, window: Window, columns: int) -> list[PlacedLeukocyte]:
+    """Place at most one leukocyte in each cell of a lattice; their labels count the lattice's cells.
+
+    Parameters
+    ----------
+    seed : int
+        Of the slide.
+    settings : SmearSettings
+        Of the slide.
+    window : Window
+        Those in or near it are returned.
+    columns : int
+        Width of the slide.
+    """
     pitch = _PITCH * settings.diameter
     share = _share(settings)
     across = math.ceil(columns / pitch) + 3

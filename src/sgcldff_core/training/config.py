@@ -89,6 +89,9 @@ class TrainingConfig:
         Factor on it for the pretrained encoder.
     weight_decay : float
         Of AdamW.
+    anchor : float
+        Decay towards the weights of the start, in the place of a decay towards zero: what few new
+        cells do not speak of stays as it was (L2-SP). 0 for none.
     warmup : float
         Share of all steps in which the learning rate rises.
     saliency_warmup : float
@@ -121,7 +124,8 @@ class TrainingConfig:
     seed : int
         Of everything drawn at random.
     train : {"all", "heads"}
-        What is trained; with heads only, the backbone and fusion stay as they are.
+        What is trained; with heads only, what makes features stays as it is: backbone, fusion and the
+        embedding of cells. Only then can cells that the start remembers be recalled.
     precision : str
         As Lightning Fabric names it.
     model : ModelConfig
@@ -141,6 +145,7 @@ class TrainingConfig:
     learning_rate: float = 2e-3
     backbone_rate: float = 0.25
     weight_decay: float = 0.02
+    anchor: float = 0.0
     warmup: float = 0.08
     saliency_warmup: float = 0.1
     clip: float = 2.0
@@ -165,7 +170,7 @@ class TrainingConfig:
         for name in ("epochs", "batch", "validate_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("views", "workers", "synthetic_images", "seed", "weight_decay", "saliency_warmup"):
+        for name in ("views", "workers", "synthetic_images", "seed", "weight_decay", "anchor", "saliency_warmup"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("learning_rate", "backbone_rate", "clip", "temperature"):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sgcldff_core.sample import Sample
     from sgcldff_core.training.config import TrainingConfig
+    from sgcldff_core.training.prepared import Watch
 
 __all__ = ["TrainingData", "gather", "prepare_split", "read_annotated"]
 
@@ -101,15 +102,22 @@ def read_annotated(paths: Sequence[Path | str], samples: Iterable[Sample] = ()) 
     return everything, failures
 
 
-def prepare_split(training: Sequence[Sample], validation: Sequence[Sample], config: TrainingConfig) -> TrainingData:
+def prepare_split(
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
+    config: TrainingConfig,
+    watch: Watch | None = None,
+) -> TrainingData:
     """Bring images to one scale, and draw the synthetic ones that the settings ask for.
 
     Parameters
     ----------
     training, validation : sequence of Sample
-        Scales are those of the sources in `training`.
+        Scales are those of the sources in `training`; a source that is held out as a whole has its own.
     config : TrainingConfig
         Classes, scale, seed, synthetic images.
+    watch : callable, optional
+        Called before each image; may raise `CancelledError`.
 
     Raises
     ------
@@ -117,13 +125,14 @@ def prepare_split(training: Sequence[Sample], validation: Sequence[Sample], conf
         If cells have classes of which the model has none.
     """
     failures: list[DataError] = []
-    diameters = typical_diameters(training)
+    sources = {s.source for s in training}
+    diameters = typical_diameters([*training, *(s for s in validation if s.source not in sources)], watch)
     if config.outline_boxes:
         training, failures = outline_boxes(training)
 
-    def bring(chosen: Iterable[Sample], diameters: Mapping[str, float]) -> list[PreparedSample]:
+    def bring(chosen: Sequence[Sample], diameters: Mapping[str, float]) -> list[PreparedSample]:
         model = config.model
-        prepared, failed = prepare(chosen, model.classes, model.canonical_diameter, diameters, model.prior)
+        prepared, failed = prepare(chosen, model.classes, model.canonical_diameter, diameters, model.prior, watch)
         failures.extend(failed)
         return prepared
 

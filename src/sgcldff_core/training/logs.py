@@ -63,6 +63,11 @@ class TrainingLog:
         if figures:
             plot_curves(self.path, self.folder / "curves.png")
 
+    def close(self) -> None:
+        """End what was started to write TensorBoard events; the table needs no end."""
+        if self.board is not None:
+            self.board.close()
+
 
 def read_log(path: Path) -> list[dict[str, str]]:
     """Return the rows of a ``log.csv``; none if there is no such file."""

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.losses import MultiTaskLoss
-from sgcldff_core.model import Model, SgcldffNetwork, build_network, load_model, save_model
+from sgcldff_core.model import Model, SgcldffNetwork, find_model, load_model, save_model
+from sgcldff_core.model.checkpoint import describe
+from sgcldff_core.training.anchor import Anchor
 from sgcldff_core.training.calibration import fit_calibration, fit_signs, with_prior_shift
+from sgcldff_core.training.config import TrainingConfig
 from sgcldff_core.training.logs import TrainingLog
+from sgcldff_core.training.memory import Memory, load_memory, remember, save_memory
+from sgcldff_core.training.recall import Recall
 from sgcldff_core.training.schedule import (
     learning_rate_factor,
     make_optimizer,
@@ -24,29 +30,26 @@ from sgcldff_core.training.schedule import (
     saliency_factor,
     set_learning_rate,
 )
+from sgcldff_core.training.starting import PRIOR_SHIFT, SCRATCH, starting_network
 from sgcldff_core.training.state import load_checkpoint, save_checkpoint
 from sgcldff_core.training.step import TrainingStep
-from sgcldff_core.training.stream import ViewStream
-from sgcldff_core.training.validation import ValidationFigures, validate
+from sgcldff_core.training.stream import SYNTHETIC, ViewStream
+from sgcldff_core.training.validation import Outlined, ValidationFigures, validate
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sgcldff_core.losses import Targets
-    from sgcldff_core.training.config import TrainingConfig
-    from sgcldff_core.training.prepared import PreparedSample
+    from sgcldff_core.training.prepared import PreparedSample, Watch
 
 __all__ = ["Progress", "train"]
 
 CHECKPOINT = "checkpoint.safetensors"
 
-PRIOR_SHIFT = "log_prior_shift"
-"""Under this name a model's description notes what was added to its class logits when it was kept."""
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run is; yielded after every step.
+    """Where a run is; yielded after every step, and before the first where the start is judged too.
 
     Attributes
     ----------
@@ -56,6 +59,8 @@ class Progress:
         Of this step, ``total`` and the parts.
     figures : mapping of str to float, or None
         Of a validation, where one followed this step.
+    outlined : tuple of Outlined
+        With `figures`: the first held-out images as the network sees them now, where asked for.
     """
 
     epoch: int
@@ -64,6 +69,7 @@ class Progress:
     steps: int
     losses: Mapping[str, float]
     figures: Mapping[str, float] | None = None
+    outlined: tuple[Outlined, ...] = ()
 
 
 def train(
@@ -75,11 +81,14 @@ def train(
     resume: bool = False,
     fabric: Fabric | None = None,
     provenance: Mapping[str, Any] | None = None,
+    show: int = 0,
+    watch: Watch | None = None,
 ) -> Iterator[Progress]:
     """Train a network and keep the best weights in `folder` as a model.
 
     A generator: stop iterating to cancel (what was best so far is kept), wait between two steps to
-    pause. After a kill, `resume` goes on from the last finished epoch to the same end.
+    pause. After a kill, `resume` goes on from the last finished epoch to the same end. A run that
+    starts from a model judges that first and keeps it until something is better.
 
     Parameters
     ----------
@@ -96,6 +105,10 @@ def train(
         A launched Fabric; by default one process on the CPU.
     provenance : mapping, optional
         Goes into the model's description: data, split.
+    show : int
+        Of so many held-out images the outlines are yielded with each validation.
+    watch : callable, optional
+        Called before each image of a validation; may raise `CancelledError`.
 
     Yields
     ------
@@ -112,7 +125,7 @@ def train(
     fabric = fabric or Fabric(accelerator="cpu", devices=1, precision=config.precision)  # type: ignore[arg-type]
     if config.batch % fabric.world_size:
         raise ConfigError(f"a batch of {config.batch} cannot be shared by {fabric.world_size} processes evenly")
-    run = _Run(training, validation, config, folder, fabric, dict(provenance or {}))
+    run = _Run(training, validation, config, folder, fabric, dict(provenance or {}), show, watch)
     yield from run.epochs(resume)
 
 
@@ -127,16 +140,22 @@ class _Run:
         folder: Path,
         fabric: Fabric,
         provenance: dict[str, Any],
+        show: int = 0,
+        watch: Watch | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.folder, self.fabric, self.provenance = config, folder, fabric, provenance
-        self.validation = validation
+        self.validation, self.show, self.watch = validation, show, watch
         self.stream = ViewStream(training, config)
         counts = self.stream.counts
         self.provenance["cells_by_class"] = dict(zip(config.model.classes, counts, strict=True))
-        self.network = _starting_network(config)
+        self.base = None if config.start in SCRATCH else load_model(config.start)
+        self.network = starting_network(config, self.base)
+        self.memory, recall = self._recalled(training)
+        # Where cells are recalled, they keep the classes; an anchor would only keep them from new ones.
+        self.anchor = Anchor(self.network.segmentation if recall else self.network, config.anchor)
         loss = MultiTaskLoss(config.loss, counts, 2 * config.model.embedding)
-        step = TrainingStep(self.network, loss).to(memory_format=torch.channels_last)
+        step = TrainingStep(self.network, loss, recall).to(memory_format=torch.channels_last)
         optimizer = make_optimizer(self.network, loss, config)
         self.loss = loss
         self.step, self.optimizer = fabric.setup(step, optimizer)
@@ -144,9 +163,20 @@ class _Run:
         self.best = -math.inf
 
     def epochs(self, resume: bool) -> Iterator[Progress]:
-        config, steps = self.config, self.stream.steps
         first = self._resume() if resume else 0
         log = TrainingLog(self.folder, keep_epochs=first) if self.fabric.is_global_zero else None
+        try:
+            yield from self._epochs_from(first, log)
+        finally:
+            if log:
+                log.close()
+
+    def _epochs_from(self, first: int, log: TrainingLog | None) -> Iterator[Progress]:
+        config, steps = self.config, self.stream.steps
+        if not first and self.base is not None and (figures := self._validate()) is not None:
+            if log:
+                log.epoch(0, figures.to_dict())
+            yield Progress(0, config.epochs, 0, config.epochs * steps, {}, figures.to_dict(), figures.outlined)
         for epoch in range(first, config.epochs):
             # Each epoch has chance of its own, so that a resumed run draws what an unbroken one would.
             torch.manual_seed(config.seed * 100_003 + epoch)
@@ -164,39 +194,46 @@ class _Run:
                 figures = self._validate()
             if log:
                 # The log first: rows that the checkpoint does not know of yet are dropped on resume.
-                log.epoch(epoch + 1, figures)
+                log.epoch(epoch + 1, figures.to_dict() if figures else None)
                 self._save(epoch + 1)
+                if epoch + 1 == config.epochs and self.memory is None:
+                    self._remember()
             self.fabric.barrier()
-            yield Progress(epoch + 1, config.epochs, (epoch + 1) * steps, config.epochs * steps, losses, figures)
+            told = (figures.to_dict(), figures.outlined) if figures else (None, ())
+            yield Progress(epoch + 1, config.epochs, (epoch + 1) * steps, config.epochs * steps, losses, *told)
 
     def _one_step(self, number: int, image: Tensor, prior: Tensor, targets: Targets) -> dict[str, float]:
         config, fabric = self.config, self.fabric
         progress = number / (config.epochs * self.stream.steps)
         set_learning_rate(self.optimizer, learning_rate_factor(progress, config.warmup))
         image, prior, targets = fabric.to_device(image), fabric.to_device(prior), targets.to(fabric.device)
-        total, parts = self.step(image, prior, targets, saliency_factor(progress, config.saliency_warmup))
+        total, parts = self.step(image, prior, targets.tensors(), saliency_factor(progress, config.saliency_warmup))
         fabric.backward(total)
         fabric.clip_gradients(self.step, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
         self.optimizer.step()
+        self.anchor.pull(self.optimizer)
         self.optimizer.zero_grad()
         self.ema.update_parameters(self.network)
         return {"total": total.item()} | {name: part.item() for name, part in parts.items()}
 
-    def _validate(self) -> dict[str, float] | None:
+    def _validate(self) -> ValidationFigures | None:
         if not self.validation or not self.fabric.is_global_zero:
             return None
         mean = cast("SgcldffNetwork", self.ema.module)
-        figures = validate(mean, self.validation, self.config.model.canonical_diameter)
+        diameter = self.config.model.canonical_diameter
+        figures = validate(mean, self.validation, diameter, show=self.show, watch=self.watch)
         # Where held-out images tell nothing, the last weights are as good as any.
         if math.isnan(figures.score):
             self._keep(mean, figures)
-        elif figures.score > self.best:
-            self.best = figures.score
+        elif figures.score > self.best - figures.doubt:
+            self.best = max(figures.score, self.best)
             self._keep(mean, figures)
-        return figures.to_dict()
+        return figures
 
     def _keep(self, network: SgcldffNetwork, figures: ValidationFigures | None) -> None:
         shift = self.stream.log_prior_shift(self.loss.classification.emphasis)
+        if self.config.anchor:  # corrected cells are chosen, and do not tell how often classes occur
+            shift = np.zeros_like(shift)
         known = (self.config.temperature, self.config.prior_shift)
         temperature, share = fit_calibration(figures.logits, figures.classes, shift, known) if figures else known
         signs = fit_signs(figures.signs) if figures else {}
@@ -207,8 +244,34 @@ class _Run:
             calibration={"temperature": temperature, "prior_shift": share} | signs,
             training=self.provenance | {PRIOR_SHIFT: (share * shift).tolist(), "settings": self.config.to_dict()},
             metrics={"validation during training, at the canonical scale": figures.to_dict()} if figures else {},
+            stain=self.base.stain if self.base else None,
         )
         save_model(model, self.folder)
+        if self.memory is not None:
+            save_memory(self.memory, self.folder, describe(self.folder)["sha256"])
+
+    def _recalled(self, training: Sequence[PreparedSample]) -> tuple[Memory | None, Recall | None]:
+        """Return what the new model will remember, and the loss over what the base remembers now.
+
+        With the heads alone trained, features stay what they are, and so do memories of them.
+        """
+        config = self.config
+        old = load_memory(find_model(config.start), self.base.sha256) if self.base else None
+        if old is None or config.train != "heads":
+            return None, None
+        classes = config.model.classes
+        new = remember(self.network, training, classes, config.model.canonical_diameter, watch=self.watch)
+        return old.joined(new), Recall(old, classes, config.loss.smoothing)
+
+    def _remember(self) -> None:
+        """Give the best model, which was trained as a whole, a memory of what it learned from."""
+        best = load_model(self.folder)
+        real = [s for s in self.stream.samples if s.source != SYNTHETIC]
+        chosen = [real[i] for i in np.random.default_rng(self.config.seed).permutation(len(real))]
+        network, diameter = best.network.to(self.fabric.device), best.config.canonical_diameter
+        memory = remember(network, chosen, best.config.classes, diameter, watch=self.watch)
+        if set(memory.classes) == set(best.config.classes):  # else what is missing would be forgotten the sooner
+            save_memory(memory, self.folder, best.sha256)
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"network": self.network, "mean": self.ema, "loss": self.loss}
@@ -224,7 +287,7 @@ class _Run:
         if not path.is_file():
             return 0
         notes = load_checkpoint(path, self._modules(), self.optimizer)
-        then = notes["settings"]
+        then = TrainingConfig().to_dict() | notes["settings"]  # settings that came later were as by default
         changed = [k for k, v in self.config.to_dict().items() if then.get(k) != v]
         if changed:
             raise ConfigError(
@@ -232,33 +295,3 @@ class _Run:
             )
         self.best = notes["best"]
         return int(notes["epochs"])
-
-
-def _starting_network(config: TrainingConfig) -> SgcldffNetwork:
-    if config.start in ("imagenet", "random"):
-        network = build_network(config.model, imagenet=config.start == "imagenet")
-    else:
-        network = _grown_from(load_model(config.start), config)
-    if config.train == "heads":
-        for part in (network.backbone, network.gate, network.fusion):
-            if part is not None:
-                part.requires_grad_(False)
-    return network
-
-
-def _grown_from(base: Model, config: TrainingConfig) -> SgcldffNetwork:
-    """Take over another model's weights, and its class logits for classes of the same name."""
-    if replace(base.config, classes=config.model.classes, dropout=config.model.dropout) != config.model:
-        raise ConfigError(f"model {base.name} has another architecture than the settings' [model]; make them equal")
-    network = build_network(config.model)
-    fresh = network.classification.linear
-    state = base.network.state_dict()
-    weight, bias = fresh.weight.detach().clone(), fresh.bias.detach().clone()
-    # What made up for how rarely classes were shown is added again at the end; twice would be once too often.
-    learned_bias = state["classification.linear.bias"] - bias.new_tensor(base.training.get(PRIOR_SHIFT, 0.0))
-    for i, name in enumerate(config.model.classes):
-        if name in base.config.classes:
-            j = base.config.classes.index(name)
-            weight[i], bias[i] = state["classification.linear.weight"][j], learned_bias[j]
-    network.load_state_dict(state | {"classification.linear.weight": weight, "classification.linear.bias": bias})
-    return network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,10 @@ from sgcldff_core.saliency import compute_prior, estimate_diameter
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
 
-__all__ = ["MARGIN", "UNSURE", "PreparedSample", "prepare", "typical_diameters"]
+__all__ = ["MARGIN", "UNSURE", "PreparedSample", "Watch", "prepare", "typical_diameters"]
+
+Watch = Callable[[str, int, int], None]
+"""Called with the stage, the steps done and their total; may raise `CancelledError` to stop."""
 
 MARGIN = 1.25
 """Images are kept this much larger than the canonical scale, so that zooming in does not blur."""
@@ -84,7 +87,7 @@ class PreparedSample:
         return known or ((self.image_class,) if self.image_class != UNKNOWN else ())
 
 
-def typical_diameters(samples: Sequence[Sample]) -> dict[str, float]:
+def typical_diameters(samples: Sequence[Sample], watch: Watch | None = None) -> dict[str, float]:
     """Return the median diameter of a leukocyte in px for each source.
 
     One figure for a whole source, not for each image, keeps the size of a cell as the cue that it
@@ -94,6 +97,8 @@ def typical_diameters(samples: Sequence[Sample]) -> dict[str, float]:
     ----------
     samples : sequence of Sample
         With masks or boxes where they are to count.
+    watch : callable, optional
+        Called before each sample.
 
     Returns
     -------
@@ -104,7 +109,9 @@ def typical_diameters(samples: Sequence[Sample]) -> dict[str, float]:
     """
     found: dict[str, list[float]] = {}
     guessed: dict[str, list[float]] = {}
-    for sample in samples:
+    for number, sample in enumerate(samples):
+        if watch is not None:
+            watch("measuring cells", number, len(samples))
         try:
             labels = sample.read_labels()
             if labels is None and not sample.boxes and len(guessed.get(sample.source, ())) < _ENOUGH:
@@ -124,17 +131,18 @@ def typical_diameters(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def prepare(
-    samples: Iterable[Sample],
+    samples: Sequence[Sample],
     classes: Sequence[str],
     canonical_diameter: float,
     diameters: Mapping[str, float],
     prior: str,
+    watch: Watch | None = None,
 ) -> tuple[list[PreparedSample], list[DataError]]:
     """Read samples into memory at one scale.
 
     Parameters
     ----------
-    samples : iterable of Sample
+    samples : sequence of Sample
         What to read.
     classes : sequence of str
         The model's classes; a cell of another class keeps its mask and has no class.
@@ -145,6 +153,8 @@ def prepare(
         is taken to be at the canonical scale already.
     prior : str
         Name of the saliency prior.
+    watch : callable, optional
+        Called before each sample.
 
     Returns
     -------
@@ -155,7 +165,9 @@ def prepare(
     """
     index = {name: i for i, name in enumerate(classes)}
     prepared, failures = [], []
-    for sample in samples:
+    for number, sample in enumerate(samples):
+        if watch is not None:
+            watch("reading images", number, len(samples))
         try:
             scale = MARGIN * canonical_diameter / diameters.get(sample.source, canonical_diameter)
             prepared.append(_prepare_one(sample, index, scale, prior))

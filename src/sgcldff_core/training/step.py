@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sgcldff_core.losses import Targets
 from sgcldff_core.model import FUSED_STRIDE, NetworkOutput, SgcldffNetwork
 
 if TYPE_CHECKING:
-    from sgcldff_core.losses import MultiTaskLoss, Targets
+    from sgcldff_core.losses import MultiTaskLoss
 
 __all__ = ["TrainingStep", "pooling_nuclei"]
 
@@ -26,24 +28,51 @@ class TrainingStep(nn.Module):
         What is trained.
     loss : MultiTaskLoss
         How it is judged.
+    recall : Module, optional
+        A loss over remembered cells, see `Recall`; on top of the weight of the class loss.
     """
 
-    def __init__(self, network: SgcldffNetwork, loss: MultiTaskLoss) -> None:
+    def __init__(self, network: SgcldffNetwork, loss: MultiTaskLoss, recall: nn.Module | None = None) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
+        self.recall = recall
 
     def forward(
-        self, image: Tensor, prior: Tensor, targets: Targets, saliency: float
+        self, image: Tensor, prior: Tensor, annotation: Mapping[str, Tensor], saliency: float
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Return the loss and its parts; see `MultiTaskLoss.forward`."""
+        """Return the loss and its parts; see `MultiTaskLoss.forward`.
+
+        Parameters
+        ----------
+        image, prior : Tensor
+            (B, 3, H, W) and (B, 1, H, W).
+        annotation : mapping of str to Tensor
+            `Targets.tensors`: plain tensors, since Fabric looks into what a step is given and cannot
+            rebuild a frozen record.
+        saliency : float
+            Factor on the saliency losses.
+        """
+        targets = Targets(**annotation)
         output = self.network(image, prior)
-        if not output.fused.requires_grad:
-            output.fused.requires_grad_()  # with heads alone to train, class-activation maps still need its gradient
-        nuclei = _mixed_nuclei(output, targets)
-        logits, features = self.network.classify(output.fused, targets.pool_cell, nuclei, targets.image_of_cell)
-        total, parts = self.loss(output, logits, features, targets, saliency=saliency)
+        # The network may run in half precision; sums over thousands of pixels in the losses may not.
+        with torch.autocast(image.device.type, enabled=False):
+            output = _in_full_precision(output)
+            if not output.fused.requires_grad:
+                output.fused.requires_grad_()  # with heads alone to train, activation maps still need its gradient
+            nuclei = _mixed_nuclei(output, targets)
+            logits, features = self.network.classify(output.fused, targets.pool_cell, nuclei, targets.image_of_cell)
+            total, parts = self.loss(output, logits, features, targets, saliency=saliency)
+            if self.recall is not None:
+                recalled = self.recall(self.network.classification)
+                total = total + self.loss.config.classification * recalled
+                parts = {**parts, "recall": recalled.detach()}
         return total, parts
+
+
+def _in_full_precision(output: NetworkOutput) -> NetworkOutput:
+    maps = {name: getattr(output, name).float() for name in ("cell", "nucleus", "distance", "fused")}
+    return replace(output, **maps)
 
 
 def pooling_nuclei(output: NetworkOutput, cells: Tensor, image_of_cell: Tensor) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sgcldff_core.explain import class_activation, class_evidence
+from sgcldff_core.explain import Look, class_activation, class_evidence, level_activation
 from sgcldff_core.model import ModelConfig, build_network
 
 
@@ -85,3 +87,91 @@ def test_it_works_with_gradients_on_or_off(grad: bool) -> None:
         logits, weights = class_evidence(head, torch.ones(1, 2, 2, 2), torch.ones(1, 2, 2), torch.ones(1, 2, 2))  # type: ignore[arg-type]
     assert not weights.requires_grad
     assert not logits.requires_grad
+
+
+class TwoLevels(nn.Module):
+    """Fuses a fine and a coarse level by known factors; logits are linear in the mean inside the cell."""
+
+    fine = torch.tensor([2.0, 0.0])
+    coarse = torch.tensor([1.0, -3.0])
+    weight = torch.tensor([1.0, -1.0])
+
+    def fuse(self, levels: Sequence[Tensor], prior: Tensor) -> Tensor:
+        a = (levels[0] * self.fine[:, None, None]).sum(1, keepdim=True)
+        b = (levels[1] * self.coarse[:, None, None]).sum(1, keepdim=True)
+        return (a + nn.functional.interpolate(b, scale_factor=2.0, mode="nearest")) * prior
+
+    def classify(self, fused: Tensor, cells: Tensor, nuclei: Tensor, image_of_cell: Tensor) -> tuple[Tensor, Tensor]:
+        pooled = (fused[:, 0] * cells).sum((1, 2)) / cells.sum((1, 2))
+        return pooled[:, None] * self.weight, pooled[:, None]
+
+
+def _look(fine: Tensor, coarse: Tensor, *, mirrored: bool = False) -> Look:
+    turned = (-1,) if mirrored else ()
+    levels = (fine.flip(turned)[None], coarse.flip(turned)[None])
+    prior = torch.ones(1, 1, *fine.shape[-2:])
+    return Look(levels, prior, TwoLevels().fuse(levels, prior), turned)
+
+
+def test_evidence_is_followed_through_the_fusion_to_a_level() -> None:
+    """By hand: d y / d A_k(x) on the coarse level is factor_k times the share of the cell under x."""
+    fine, coarse = torch.rand(2, 4, 4), torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[0.5, 0.0], [0.0, 2.0]]])
+    cell = torch.zeros(1, 4, 4)
+    cell[0, :2, :2] = 1
+    network, looks = TwoLevels(), [_look(fine, coarse)]
+
+    def maps(level: int | None, kind: int) -> Tensor:
+        (found,) = level_activation(network, looks, level, cell, cell, [[kind]])  # type: ignore[arg-type]
+        return found[0]
+
+    # The gradients of the coarse level are (1, -3) at the one pixel above the cell and 0 at three: means of 1/4, -3/4.
+    torch.testing.assert_close(maps(1, 0), ((coarse[0] - 3 * coarse[1]) / 4).relu())
+    torch.testing.assert_close(maps(1, 1), ((3 * coarse[1] - coarse[0]) / 4).relu())
+    # The fine level: (2, 0) shared out over 4 of 16 pixels, mean 2/16.
+    torch.testing.assert_close(maps(0, 0), 2 * fine[0] / 16)
+    assert not maps(0, 1).any()
+    # The fused map, whose weight is 1/16.
+    torch.testing.assert_close(maps(None, 0), (looks[0].fused[0, 0] / 16).relu())
+
+
+def test_looks_in_the_mirror_are_turned_back_and_joined() -> None:
+    fine, coarse, cell = torch.rand(2, 4, 4), torch.rand(2, 2, 2), torch.rand(1, 4, 4)
+    network = TwoLevels()
+    for level in (None, 0, 1):
+        (once,) = level_activation(network, [_look(fine, coarse)], level, cell, cell, [[0, 1]])  # type: ignore[arg-type]
+        both = [_look(fine, coarse), _look(fine, coarse, mirrored=True)]
+        (twice,) = level_activation(network, both, level, cell, cell, [[0, 1]])  # type: ignore[arg-type]
+        torch.testing.assert_close(twice, once)
+
+
+def test_on_the_fused_map_it_is_the_grad_cam_of_that_map() -> None:
+    torch.manual_seed(0)
+    network = build_network(ModelConfig()).eval()
+    with torch.no_grad():
+        out = network(torch.rand(1, 3, 64, 96), torch.rand(1, 1, 64, 96))
+    cells, nuclei = torch.rand(2, 16, 24), torch.rand(2, 16, 24)
+    looks = [Look(out.levels, torch.rand(1, 1, 64, 96), out.fused)]
+    logits, weights = class_evidence(network, out.fused.repeat(2, 1, 1, 1), cells, nuclei)
+    expected = class_activation(out.fused.repeat(2, 1, 1, 1), weights)
+    best = [[int(index)] for index in logits.argmax(1)]
+    for found, wanted in zip(level_activation(network, looks, None, cells, nuclei, best), expected, strict=True):
+        torch.testing.assert_close(found[0] / found.max(), wanted)
+    assert all(p.grad is None for p in network.parameters())
+    for level in range(4):
+        for found in level_activation(network, looks, level, cells, nuclei, best):
+            assert found.shape == (1, *out.levels[level].shape[-2:])
+            assert found.max() > 0
+
+
+def test_a_level_that_the_fusion_does_not_use_has_no_evidence() -> None:
+    network = build_network(ModelConfig(fusion=False)).eval()
+    with torch.no_grad():
+        prior = torch.rand(1, 1, 64, 64)
+        out = network(torch.rand(1, 3, 64, 64), prior)
+    cell = torch.ones(1, 16, 16)
+    shown = [
+        next(level_activation(network, [Look(out.levels, prior, out.fused)], level, cell, cell, [[0]]))
+        for level in range(4)
+    ]
+    assert [bool(found.any()) for found in shown[:3]] == [False] * 3
+    torch.testing.assert_close(network.fuse(out.levels, prior), out.fused)

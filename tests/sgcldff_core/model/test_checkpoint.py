@@ -185,6 +185,11 @@ def test_a_model_is_added_once_under_a_plain_name(saved: Path, tmp_path: Path, m
         add_model(saved, "ours")
     with pytest.raises(ConfigError, match="is no name for a model"):
         add_model(saved, "../ours")
+    (saved / "memory.safetensors").write_bytes(b"of its cells")
+    add_model(saved, "ours", overwrite=True)
+    assert (target / "memory.safetensors").read_bytes() == b"of its cells"
+    with pytest.raises(ConfigError, match="there is a model 'leukocytes' already"):
+        add_model(saved, "leukocytes", overwrite=True)
 
 
 def test_a_damaged_model_is_not_added(copy: Path, tmp_path: Path, monkeypatch) -> None:

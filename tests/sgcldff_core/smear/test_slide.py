@@ -9,7 +9,7 @@ from sgcldff_core.errors import ConfigError
 from sgcldff_core.smear import SmearSettings, make_slide
 from sgcldff_core.smear.layout import Window
 from sgcldff_core.smear.scene import paint
-from sgcldff_core.smear.slide import _leukocytes_in
+from sgcldff_core.smear.slide import leukocytes_on
 
 SETTINGS = SmearSettings(height=200, width=200, diameter=40, leukocytes=5, stain="pale", noise=0.0)
 
@@ -38,7 +38,7 @@ def test_density_of_a_window_does_not_depend_on_the_window(coverage: float) -> N
     settings = SmearSettings(height=200, width=200, diameter=40, leukocytes=4, erythrocytes=coverage)
     for seed in range(3):
         whole, part = Window(0, 0, 260, 260), Window(90, 110, 80, 70)
-        densities = [paint(seed, settings, _leukocytes_in(seed, settings, w, 1000), w).density for w in (whole, part)]
+        densities = [paint(seed, settings, leukocytes_on(seed, settings, w, 1000), w).density for w in (whole, part)]
         np.testing.assert_allclose(densities[1], densities[0][90:170, 110:180], atol=1e-3)
 
 

@@ -132,25 +132,25 @@ def test_heads_alone_leave_the_backbone_as_it_was(prepared, small_config, tmp_pa
 
 
 def test_a_new_class_keeps_what_is_known_of_the_others(prepared, small_config, tmp_path: Path) -> None:
-    from sgcldff_core.training.loop import _grown_from
+    from sgcldff_core.training.starting import grown_from
 
     list(train(prepared[:6], prepared[9:], replace(small_config, epochs=1, views=4), tmp_path / "base"))
     base = load_model(tmp_path / "base")
     classes = ("blast", *base.config.classes)
-    grown = _grown_from(base, replace(small_config, model=replace(base.config, classes=classes)))
+    grown = grown_from(base, replace(small_config, model=replace(base.config, classes=classes)))
     assert torch.equal(grown.classification.linear.weight[1:], base.network.classification.linear.weight)
 
 
 def test_a_shift_of_class_odds_is_taken_back_before_training_goes_on(small_config) -> None:
-    from sgcldff_core.training.loop import _grown_from
+    from sgcldff_core.training.starting import grown_from
 
     shift = [0.5, -0.25, 0.0, -1.0, 0.75]
     network = build_network(small_config.model)
     shifted = with_prior_shift(network, np.array(shift))
     base = Model("base", small_config.model, shifted, training={"log_prior_shift": shift})
-    grown = _grown_from(base, small_config)
+    grown = grown_from(base, small_config)
     torch.testing.assert_close(grown.classification.linear.bias, network.classification.linear.bias)
-    plain = _grown_from(replace(base, training={}), small_config)
+    plain = grown_from(replace(base, training={}), small_config)
     torch.testing.assert_close(plain.classification.linear.bias, base.network.classification.linear.bias)
 
 

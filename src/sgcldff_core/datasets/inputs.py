@@ -1,4 +1,4 @@
-"""What the user names on the command line: image files, folders of images, and patterns."""
+"""What a user names: image files, folders of images, and patterns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sgcldff_core.datasets import IMAGE_SUFFIXES
+from sgcldff_core.datasets.rasters import IMAGE_SUFFIXES
 from sgcldff_core.errors import ConfigError
 
 __all__ = ["expand_inputs", "output_stems"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgcldff_core.cli.inputs import expand_inputs, output_stems
+from sgcldff_core.datasets.inputs import expand_inputs, output_stems
 from sgcldff_core.errors import ConfigError
 
 

@@ -1,0 +1,82 @@
+"""What the network makes of cells that are already outlined: names, figures and reasons to look again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgcldff_core.explain import Agreement, outline_stability, review_reasons, saliency_consistency
+from sgcldff_core.inference.classification import classify_cells
+from sgcldff_core.inference.explanation import explain_cells
+from sgcldff_core.inference.prediction import REACH
+
+if TYPE_CHECKING:
+    from sgcldff_core.inference.neighbourhood import LabelledField, Neighbourhood
+    from sgcldff_core.model import Model
+
+__all__ = ["Judgement"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """All cells of a neighbourhood, in the order of their labels there; those of the table of cells.
+
+    Attributes
+    ----------
+    probabilities : ndarray
+        (M, classes) float32, calibrated.
+    agreement : Agreement
+        Of the evidence for each cell's name on the fused map with its outline.
+    stability, consistency : ndarray
+        (M,) float32 in [0, 1].
+    reasons : list of str
+        Why a person should look at a cell; empty where nobody needs to.
+    """
+
+    probabilities: NDArray[np.float32]
+    agreement: Agreement
+    stability: NDArray[np.float32]
+    consistency: NDArray[np.float32]
+    reasons: list[str]
+
+    @classmethod
+    def of(cls, model: Model, field: LabelledField, around: Neighbourhood) -> Judgement:
+        """Judge the cells of a part of a field.
+
+        Parameters
+        ----------
+        model : Model
+            The one that looked.
+        field : LabelledField
+            Tells which cells the border of the image cuts.
+        around : Neighbourhood
+            The part.
+        """
+        canonical = model.config.canonical_diameter
+        named = classify_cells(model, around.maps, around.labels)
+        agreement, _ = explain_cells(around.maps, around.prior, around.labels, named.evidence)
+        stability = outline_stability(around.labels, around.seen[0], around.seen[1], REACH * canonical)
+        consistency = saliency_consistency(agreement, stability)
+        flat = around.labels.ravel()
+        nucleus = (around.maps.logits[1] > 0).cpu().numpy().ravel()
+        area = np.bincount(flat)[1:].astype(float)
+        share = np.bincount(flat[nucleus], minlength=len(area) + 1)[1:] / area
+        edge = np.concatenate([field.labels[0], field.labels[-1], field.labels[:, 0], field.labels[:, -1]])
+        reasons = review_reasons(
+            model.config.classes,
+            named.probabilities,
+            agreement,
+            stability,
+            consistency,
+            np.sqrt(4 / np.pi * area) / canonical,
+            share,
+            np.isin(around.present, edge),
+        )
+        return cls(named.probabilities, agreement, stability, consistency, reasons)
+
+    def ranking(self, row: int) -> list[int]:
+        """Return the classes of one cell, the most probable first."""
+        return [int(index) for index in np.argsort(-self.probabilities[row], kind="stable")]
