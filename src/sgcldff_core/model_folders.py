@@ -86,7 +86,7 @@ def describe(folder: Path) -> dict[str, Any]:
     file = folder / DESCRIPTION
     try:
         description = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as broken:
+    except (ValueError, OSError, RecursionError) as broken:
         raise CorruptModelError(f"{file}: cannot be read as JSON ({broken}); get the model again") from broken
     if not isinstance(description, dict) or description.get("format") != FORMAT_VERSION:
         version = description.get("format") if isinstance(description, dict) else None

@@ -30,6 +30,10 @@ __all__ = ["Coco"]
 
 Entry = Mapping[str, Any]
 
+# What a damaged part under the key ``sgcldff`` raises when it is taken for what it should be.
+_DAMAGE = (ValueError, TypeError, AttributeError, LookupError, OverflowError)
+_MOST_LABELS = 2**31 - 1
+
 
 class Coco(Format):
     """A JSON file with ``images``, ``annotations`` and ``categories``, and the images about it."""
@@ -54,16 +58,17 @@ class Coco(Format):
     def read_root(self, root: Path, report: ReadReport) -> Iterator[Sample]:
         """Yield the images of one JSON file."""
         whole = _load(root) or {}
-        kinds = {c.get("id"): kind_named(c["name"]) for c in whole["categories"] if str(c.get("name", "")).strip()}
+        named = [c for c in whole["categories"] if str(c.get("name", "")).strip()]
+        kinds = {_number(c, "id"): kind_named(str(c["name"])) for c in named}
         annotations: dict[object, list[Entry]] = defaultdict(list)
         for annotation in whole["annotations"]:
-            if annotation.get("category_id") in kinds:
-                annotations[annotation.get("image_id")].append(annotation)
+            if _number(annotation, "category_id") in kinds:
+                annotations[_number(annotation, "image_id")].append(annotation)
             else:
                 report.note(root, f"annotation {annotation.get('id')} has no known category; it was dropped")
         places = _places(root)
         for entry in whole["images"]:
-            told = annotations.pop(entry.get("id"), [])
+            told = annotations.pop(_number(entry, "id"), [])
             image = _find(str(entry.get("file_name", "")), root, places)
             if image is None:
                 report.refuse(
@@ -73,18 +78,29 @@ class Coco(Format):
             size = admit_image(image, report)
             wanted = entry.get("height"), entry.get("width")
             if size is not None and wanted in (size, (None, None)):
-                yield _sample(root, image, size, entry, [(a, kinds[a["category_id"]]) for a in told], report)
+                try:
+                    sample = _sample(root, image, size, entry, [(a, kinds[a["category_id"]]) for a in told], report)
+                except _DAMAGE as error:
+                    report.refuse(image, f"what {root.name} tells of it cannot be read ({error})")
+                else:
+                    yield sample
             elif size is not None:
                 report.refuse(image, f"it has the size {size}, {root.name} gives {wanted}")
         for number in annotations:
             report.note(root, f"annotations of image {number}, which is not listed, were dropped")
 
 
+def _number(entry: Entry, key: str) -> object:
+    """Return an identifier; None where it is none, such as a list."""
+    value = entry.get(key)
+    return value if isinstance(value, (int, str)) else None
+
+
 def _load(path: Path) -> Entry | None:
     """Return the content of a COCO file, None for any other."""
     try:
         whole = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the last of thousands of brackets in one another
         return None
     lists = ("images", "annotations", "categories")
     if not isinstance(whole, dict) or not all(isinstance(whole.get(key), list) for key in lists):
@@ -124,15 +140,19 @@ def _sample(
             if annotation.get("iscrowd") and not own:
                 raise ValueError("it stands for a crowd of cells")
             check_segmentation(annotation["segmentation"], size)
+            label = int(own.get("label", n))
+            if not 0 < label <= _MOST_LABELS:
+                raise ValueError(f"its label is {label}")
         except ValueError as error:
             report.note(root, f"annotation {annotation.get('id')} was dropped: {error}")
             continue
-        label = int(own.get("label", n))
         cells.append((label, annotation["segmentation"], annotation.get("nucleus")))
         if named := own.get("class", class_of(kind)):
             classes[label] = named
     outlined = mine.get("labels", bool(cells))
     nuclei = [nucleus for *_, nucleus in cells if nucleus] + ([mine["nucleus"]] if "nucleus" in mine else [])
+    for nucleus in nuclei:
+        check_segmentation(nucleus, size)
     return Sample(
         name=mine.get("name", image.stem),
         image=Raster(read_rgb, image),
@@ -180,8 +200,10 @@ def _boxes_of(root: Path, size: tuple[int, int], told: list[tuple[Entry, str]], 
 
 
 def _boxes(stored: list[list[Any]] | None) -> tuple[Box, ...] | None:
-    return None if stored is None else tuple(Box(*box) for box in stored)
+    if stored is None:
+        return None
+    return tuple(Box(float(y0), float(x0), float(y1), float(x1), str(kind)) for y0, x0, y1, x1, kind in stored)
 
 
 def _points(stored: list[list[Any]] | None) -> tuple[Point, ...] | None:
-    return None if stored is None else tuple(Point(*point) for point in stored)
+    return None if stored is None else tuple(Point(float(y), float(x), str(kind)) for y, x, kind in stored)

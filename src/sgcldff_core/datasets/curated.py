@@ -32,6 +32,9 @@ _INDEX, _FORMAT, _VERSION = "dataset.json", "sgcldff-curated", 1
 
 Entry = Mapping[str, Any]
 
+# What a damaged entry of the index raises when it is taken for what it should be.
+_DAMAGE = (ValueError, TypeError, AttributeError, LookupError, OverflowError)
+
 
 class Curated(Format):
     """``images`` and ``labels`` of the same names, ``cells.csv``, ``dataset.json``."""
@@ -57,11 +60,18 @@ class Curated(Format):
         entries = read_index(root / _INDEX)["images"] if (root / _INDEX).is_file() else _from_folders(root)
         classes = _read_cells(root / "cells.csv", report)
         for name, entry in entries.items():
-            image = _inside(root, entry.get("file"))
-            if image is None:
-                report.refuse(root / str(entry.get("file", name)), f"{_INDEX} names it, but it is missing")
-            elif admit_image(image, report) is not None:
-                yield _sample(root, name, image, entry, classes.get(name), report)
+            try:
+                image = _inside(root, entry.get("file"))
+                if image is None:
+                    report.refuse(root / str(entry.get("file", name)), f"{_INDEX} names it, but it is missing")
+                    continue
+                if admit_image(image, report) is None:
+                    continue
+                sample = _sample(root, name, image, entry, classes.get(name), report)
+            except _DAMAGE as error:
+                report.refuse(root / name, f"what {_INDEX} tells of it cannot be read ({error})")
+            else:
+                yield sample
 
 
 def read_index(path: Path) -> dict[str, Any]:
@@ -85,7 +95,7 @@ def read_index(path: Path) -> dict[str, Any]:
     try:
         index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         kind, version, images = index["format"], index["version"], index["images"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(path, f"the index cannot be read ({error!r})", "restore it from a copy") from error
     if kind != _FORMAT or version != _VERSION or not isinstance(images, dict):
         raise FormatError(
@@ -150,10 +160,18 @@ def _sample(
         labels=Raster(read_labels, masks["labels"]) if masks["labels"] else None,
         nucleus=Raster(_read_nuclei, masks["nuclei"]) if masks["nuclei"] else None,
         classes=classes or None,
-        boxes=None if boxes is None else tuple(Box(*box) for box in boxes),
-        points=None if points is None else tuple(Point(*point) for point in points),
+        boxes=None if boxes is None else tuple(_box(*box) for box in boxes),
+        points=None if points is None else tuple(_point(*point) for point in points),
         image_class=entry.get("image_class"),
     )
+
+
+def _box(y0: Any, x0: Any, y1: Any, x1: Any, kind: Any) -> Box:
+    return Box(float(y0), float(x0), float(y1), float(x1), str(kind))
+
+
+def _point(y: Any, x: Any, kind: Any) -> Point:
+    return Point(float(y), float(x), str(kind))
 
 
 def _read_nuclei(path: Path) -> NDArray[bool_]:

@@ -85,6 +85,9 @@ def naming_the_file(path: Path) -> Iterator[None]:
         raise UnreadableImageError(path, "this is a folder, not an image", "name a file in it") from error
     except PermissionError as error:
         raise UnreadableImageError(path, "the file may not be read", "change its permissions") from error
+    except MemoryError as error:
+        remedy = "close other programs, or give a smaller image; a small file that asks for so much is damaged"
+        raise UnreadableImageError(path, "there is not enough memory to read it", remedy) from error
     except (UnidentifiedImageError, TiffFileError) as error:
         raise UnreadableImageError(path, "this is no image of a known kind", remedy) from error
     except _DAMAGE as error:

@@ -101,5 +101,5 @@ def _history_in(index: Path) -> tuple[Change, ...]:
         read: Any = json.loads(index.read_text(encoding="utf-8"))
         mine = read if index.name != COCO_INDEX and "info" not in read else read.get("info", {}).get("sgcldff", {})
         return tuple(Change(**change) for change in mine.get("history", ()))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(index, f"its history cannot be read ({error})", "restore the file from a copy") from error

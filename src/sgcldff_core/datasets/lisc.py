@@ -109,7 +109,7 @@ def _numbers(table: Path, report: ReadReport) -> dict[str, int]:
     try:
         told = json.loads(table.read_text(encoding="utf-8-sig"))
         return {str(name).casefold(): int(number) for name, number in told.items()}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         report.refuse(table, f"it is no table of file names and numbers ({error})")
         return {}
 

@@ -128,6 +128,8 @@ def _run_lengths(rle: Mapping[str, Any], shape: tuple[int, int]) -> NDArray[np.i
     if not isinstance(size, list) or tuple(size) != tuple(shape):
         raise ValueError(f"the run lengths are for the size {size}, the image has {list(shape)}")
     runs = np.asarray(decode_counts(counts) if isinstance(counts, str) else counts)
-    if runs.ndim != 1 or not np.issubdtype(runs.dtype, np.integer) or (runs < 0).any() or runs.sum() != np.prod(shape):
+    whole = runs.ndim == 1 and np.issubdtype(runs.dtype, np.integer)
+    # Each by itself too: the sum of huge ones may wrap around to what it should be.
+    if not whole or (runs < 0).any() or (runs > np.prod(shape)).any() or runs.sum() != np.prod(shape):
         raise ValueError(f"the run lengths do not add up to the {np.prod(shape)} pixels of the image")
     return runs

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import os
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ _REMEDY = "save it anew as an 8-bit RGB TIFF or PNG"
 
 # Bytes of a value by the number of its type; 1 for those not named.
 _TAG_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+
+# Compressions that tifffile unpacks in one go, and how many times its own size a block may become by them.
+_DEFLATE, _LZMA = (8, 32946, 50013), 34925
+_MOST_EXPANSION = {**dict.fromkeys(_DEFLATE, 1_032), _LZMA: 10_000}
+_HARMLESS = 64_000_000  # bytes
+_PIECE = 1 << 20
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -146,7 +154,9 @@ def _first_plane(path: Path, series: TiffPageSeries) -> tuple[NDArray[Any], str]
         plane = series.pages[int(number)]
         if plane is None:
             raise UnreadableImageError(path, "a page that its description names is missing", _REMEDY)
-        _refuse_truncated(path, plane, list(zip(plane.dataoffsets, plane.databytecounts, strict=True)))
+        blocks = list(zip(plane.dataoffsets, plane.databytecounts, strict=True))
+        _refuse_truncated(path, plane, blocks)
+        _refuse_bombs(path, plane, blocks)
         planes.append(plane.asarray())
     return np.stack(planes).reshape(*numbers.shape, *page.shape), axes
 
@@ -166,6 +176,33 @@ def _refuse_truncated(path: Path, page: TiffPage | TiffFrame, blocks: list[tuple
     size = page.parent.filehandle.size
     if any(offset + count > size for offset, count in blocks):
         raise UnreadableImageError(path, "the image is truncated", "copy it again from its source")
+
+
+def _refuse_bombs(path: Path, page: TiffPage | TiffFrame, blocks: list[tuple[int, int]]) -> None:
+    """Refuse a block that unpacks to far more than the pixels announced: tifffile would unpack all of it."""
+    most = max(_HARMLESS, 2 * page.nbytes)  # a tile at the rim is larger than its share of the image
+    expansion = _MOST_EXPANSION.get(int(page.compression), 1)
+    for offset, count in blocks:
+        if count * expansion <= most:
+            continue
+        unpack = lzma.LZMADecompressor() if page.compression == _LZMA else zlib.decompressobj()
+        page.parent.filehandle.seek(offset)
+        if _unpacked_size(unpack, page.parent.filehandle.read(count), most) > most:
+            raise UnreadableImageError(
+                path, f"a part of it unpacks to more than the {page.nbytes} bytes of its pixels", "do not trust it"
+            )
+
+
+def _unpacked_size(unpack: Any, data: bytes, most: int) -> int:
+    """Return how many bytes packed data holds, or some number above `most`, without holding them."""
+    size = 0
+    while size <= most and not unpack.eof:
+        piece = len(unpack.decompress(data, _PIECE))
+        data = getattr(unpack, "unconsumed_tail", b"")  # LZMA keeps by itself what is left
+        if not piece and not data:
+            break
+        size += piece
+    return size
 
 
 def _channels_last(path: Path, array: NDArray[Any], axes: str) -> NDArray[Any]:

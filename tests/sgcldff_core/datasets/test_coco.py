@@ -180,3 +180,34 @@ def test_other_json_is_no_coco(tmp_path, draw, save):
     assert open_dataset(tmp_path).format == "plain"
     with pytest.raises(UnknownFormatError, match="looked for coco: JSON with images, annotations and categories"):
         open_dataset(tmp_path / "0.json", format="coco")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"category_id": [1], "segmentation": SQUARE},
+        {"image_id": {}, "segmentation": SQUARE},
+        {"segmentation": SQUARE, "sgcldff": {"label": 2**40}},
+        {"segmentation": SQUARE, "sgcldff": {"label": "x"}},
+        {"segmentation": SQUARE, "sgcldff": [1]},
+        {"segmentation": SQUARE, "nucleus": {"size": [60, 70], "counts": [1, [2]]}},
+        {"segmentation": {"size": [60, 70], "counts": [2**63 - 1, 2**63 - 1, 4202]}},
+        {"segmentation": [[1e400, 2, 3, 4, 5, 6]]},
+    ],
+)
+def test_a_damaged_annotation_is_named_and_the_rest_is_read(tmp_path, coco, told):
+    coco([{"image_id": 1, "category_id": 1, **told}, {"image_id": 2, "category_id": 1, "segmentation": SQUARE}])
+    data_set = open_dataset(tmp_path)
+    samples = list(data_set)
+    assert samples[-1].name == "b"
+    assert (samples[-1].read_labels() > 0).sum() == 600
+    for sample in samples:
+        sample.read_labels()
+        sample.read_nucleus()
+    assert len(data_set.report) == 1
+
+
+def test_json_that_is_nested_without_end_is_no_coco(tmp_path, draw, save):
+    save(draw(20, 20, (10, 10, 5)).rgb, tmp_path / "a.png")
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    assert open_dataset(tmp_path).format == "plain"

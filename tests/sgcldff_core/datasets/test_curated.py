@@ -80,6 +80,7 @@ def test_a_folder_laid_out_by_hand_needs_no_index(curated):
             "version 2, not 'sgcldff-curated', version 1; update this program",
         ),
         ('{"format": "other", "version": 1, "images": {}}', "it is of the format 'other'"),
+        ("[" * 100_000, "the index cannot be read"),
     ],
 )
 def test_a_damaged_index_is_refused_rather_than_classes_lost(curated, text, problem):
@@ -99,6 +100,19 @@ def test_files_that_are_missing_or_lie_outside_are_named(curated):
     data_set = open_dataset(folder)
     assert [sample.labels for sample in data_set] == [None, None]
     assert [p.problem for p in data_set.report.unusable] == ["dataset.json names it, but it is missing"] * 3
+
+
+@pytest.mark.parametrize(
+    "entry", [[], 5, {"file": "images/b.png", "boxes": [[1, 2]]}, {"file": "images/b.png", "points": 3}]
+)
+def test_a_damaged_entry_is_named_and_the_rest_is_read(curated, entry):
+    folder, _, index = curated
+    index["images"]["b"] = entry
+    (folder / "dataset.json").write_text(json.dumps(index))
+    data_set = open_dataset(folder)
+    assert [sample.name for sample in data_set] == ["a"]
+    (problem,) = data_set.report.unusable
+    assert "what dataset.json tells of it cannot be read" in problem.problem
 
 
 def test_labels_of_another_size_are_named(curated):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from sgcldff_core.datasets import check_label_shape, read_image_size, read_labels, read_rgb
+from sgcldff_core.datasets.decoding import naming_the_file
 from sgcldff_core.datasets.depth import full_scale, to_uint8
 from sgcldff_core.datasets.rasters import read_grey
 from sgcldff_core.errors import ConfigError, FormatError, UnreadableImageError
@@ -292,6 +295,16 @@ def test_what_is_no_image_is_refused(tmp_path, read, content):
         read(tmp_path / "a.tif")
 
 
+def test_too_little_memory_is_named(tmp_path):
+    """As for a PNG of a few bytes that announces a chunk of gigabytes."""
+    (tmp_path / "a.png").write_bytes(b"x")
+    with (
+        pytest.raises(UnreadableImageError, match=r"a\.png: there is not enough memory to read it; close other"),
+        naming_the_file(tmp_path / "a.png"),
+    ):
+        raise MemoryError
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(UnreadableImageError, match="there is no such file; check the spelling"):
         read_rgb(tmp_path / "none.png")
@@ -310,6 +323,39 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
         UnreadableImageError, match="40000×40000 = 1600000000 pixels are more than the 100000000 allowed; if"
     ):
         read_rgb(path)
+
+
+def quick_lzma(data: bytes) -> bytes:
+    return lzma.compress(data, preset=0)
+
+
+def tiff_of_one_strip(path: Path, shape: tuple[int, int], compression: int, data: bytes) -> Path:
+    """Write a 16-bit grey TIFF whose only strip is the data given, whatever it unpacks to."""
+    height, width = shape
+    tags = {256: width, 257: height, 258: 16, 259: compression, 262: 1, 273: 8, 277: 1, 278: height, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory)
+    return path
+
+
+@pytest.mark.parametrize(("compression", "pack"), [(8, zlib.compress), (32946, zlib.compress), (34925, quick_lzma)])
+def test_a_small_tiff_that_unpacks_to_very_much_is_refused_without_unpacking_it(tmp_path, compression, pack):
+    path = tiff_of_one_strip(tmp_path / "a.tif", (8, 8), compression, pack(bytes(100_000_000)))
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    with pytest.raises(UnreadableImageError, match=r"a\.tif: a part of it unpacks to more than the 128 bytes of its"):
+        read_labels(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(("compression", "pack"), [(8, zlib.compress), (34925, quick_lzma)])
+def test_a_tiff_that_unpacks_to_its_pixels_is_no_bomb(tmp_path, compression, pack):
+    pixels = np.random.default_rng(0).integers(0, 2**16, (300, 300), np.uint16)  # enough data to be looked into
+    path = tiff_of_one_strip(tmp_path / "a.tif", pixels.shape, compression, pack(pixels.astype("<u2").tobytes()))
+    np.testing.assert_array_equal(read_labels(path), pixels)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,12 +68,62 @@ def test_a_flipped_byte_is_refused(copy: Path) -> None:
 
 
 def _rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
-    import hashlib
-
     save_file(tensors, folder / "model.safetensors")
     description = json.loads((folder / "model.json").read_text())
     description["sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     (folder / "model.json").write_text(json.dumps(description))
+
+
+class _Intruder:
+    """What a stranger might send: code that runs as soon as it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.mark,)
+
+
+def _pickled(intruder: _Intruder) -> bytes:
+    return pickle.dumps(intruder)
+
+
+def _as_torch_saves(intruder: _Intruder) -> bytes:
+    stream = io.BytesIO()
+    torch.save({"weight": intruder}, stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("pack", [_pickled, _as_torch_saves])
+def test_a_pickle_under_the_name_of_weights_is_refused_and_does_not_run(
+    copy: Path, tmp_path: Path, monkeypatch, pack: Callable[[_Intruder], bytes]
+) -> None:
+    """Even where the description vouches for its hash."""
+    mark = tmp_path / "was here"
+    raw = pack(_Intruder(mark))
+    (copy / "model.safetensors").write_bytes(raw)
+    description = json.loads((copy / "model.json").read_text())
+    description["sha256"] = hashlib.sha256(raw).hexdigest()
+    (copy / "model.json").write_text(json.dumps(description))
+    with pytest.raises(CorruptModelError, match=r"model\.safetensors is not usable"):
+        load_model(copy)
+    monkeypatch.setattr(model_folders, "user_models", lambda: tmp_path / "home")
+    with pytest.raises(CorruptModelError):
+        add_model(copy, "theirs")
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(_Intruder(mark)))
+    assert mark.exists()  # so much for what it would have done
+
+
+@pytest.mark.parametrize("length", [2**63, 10**9, 0])
+def test_weights_that_announce_an_endless_or_empty_header_are_refused(copy: Path, length: int) -> None:
+    raw = length.to_bytes(8, "little") + b"{}"
+    (copy / "model.safetensors").write_bytes(raw)
+    description = json.loads((copy / "model.json").read_text())
+    description["sha256"] = hashlib.sha256(raw).hexdigest()
+    (copy / "model.json").write_text(json.dumps(description))
+    with pytest.raises(CorruptModelError, match=r"model\.safetensors is not usable"):
+        load_model(copy)
 
 
 def test_a_missing_tensor_is_named(copy: Path) -> None:
@@ -92,6 +146,7 @@ def test_a_tensor_of_another_shape_is_named(copy: Path) -> None:
     ("text", "message"),
     [
         ("{", "cannot be read as JSON"),
+        ("[" * 100_000, "cannot be read as JSON"),
         ("[]", "format version None, this release reads 1"),
         ('{"format": 99}', "format version 99, this release reads 1"),
     ],

@@ -1,0 +1,1 @@
+"""Evaluation: figures of a model, cross-validation, ablation, comparison with others."""
