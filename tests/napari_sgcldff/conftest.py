@@ -96,11 +96,11 @@ class FakeModel:
             if np.array_equal(self.smear.image[y, x], image[0, 0])
             and np.array_equal(self.smear.image[y : y + shape[0], x : x + shape[1]], image)
         ) if image.any() else (0, 0)  # fmt: skip
-        if (y, x) == (0, 0):
-            return found
-        return predict_truth(
-            self.smear, shape, explain=settings.get("explain", False), diameter=found.diameter, corner=(y, x)
-        )
+        if (y, x) != (0, 0):
+            explain = settings.get("explain", False)
+            found = predict_truth(self.smear, shape, explain=explain, diameter=found.diameter, corner=(y, x))
+        found.cells["image"] = settings["name"]
+        return found
 
     def estimate(
         self, read: Callable[..., Any], shape: tuple[int, int], model: Any, *, tile: int = 640, progress: Any = None
