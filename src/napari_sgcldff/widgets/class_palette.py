@@ -60,6 +60,7 @@ class ClassPalette(QWidget):
         self.classes = list(classes)
         for button in self.buttons.values():
             self._grid.removeWidget(button)
+            button.hide()
             button.deleteLater()
         self.buttons = {}
         for index, name in enumerate(self.classes):
