@@ -73,8 +73,4 @@ class Targets:
 
     def to(self, device: torch.device) -> Targets:
         """Return the same on another device."""
-        return replace(self, **{name: tensor.to(device) for name, tensor in self.tensors().items()})
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return every tensor by its name, from which ``Targets(**tensors)`` is made again."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})

@@ -32,7 +32,7 @@ from sgcldff_core.training.schedule import (
 )
 from sgcldff_core.training.starting import PRIOR_SHIFT, SCRATCH, starting_network
 from sgcldff_core.training.state import load_checkpoint, save_checkpoint
-from sgcldff_core.training.step import TrainingStep
+from sgcldff_core.training.step import Handed, TrainingStep
 from sgcldff_core.training.stream import SYNTHETIC, ViewStream
 from sgcldff_core.training.validation import Outlined, ValidationFigures, validate
 
@@ -207,7 +207,7 @@ class _Run:
         progress = number / (config.epochs * self.stream.steps)
         set_learning_rate(self.optimizer, learning_rate_factor(progress, config.warmup))
         image, prior, targets = fabric.to_device(image), fabric.to_device(prior), targets.to(fabric.device)
-        total, parts = self.step(image, prior, targets.tensors(), saliency_factor(progress, config.saliency_warmup))
+        total, parts = self.step(image, prior, Handed(targets), saliency_factor(progress, config.saliency_warmup))
         fabric.backward(total)
         fabric.clip_gradients(self.step, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
         self.optimizer.step()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fresh_settings", "in_stain_of", "named_classes", "refining_settings"]
 
-_ANCHOR = 200.0
+_FIRM, _LOOSE = 200.0, 10.0  # anchors: of masks alone where cells are recalled, else of classes too
 _REHEARSED, _REHEARSAL = 48, 0.4  # synthetic smears, and their share among the views
 _VIEWS_PER_IMAGE, _FEWEST_VIEWS, _MOST_VIEWS = 5, 64, 640
 
@@ -40,7 +40,7 @@ def refining_settings(
     validation: float = 0.2,
     learning_rate: float | None = None,
     views: int = 0,
-    anchor: float = _ANCHOR,
+    anchor: float | None = None,
     rehearsal: float | None = None,
     seed: int = 0,
 ) -> TrainingConfig:
@@ -71,7 +71,7 @@ def refining_settings(
     views : int
         Of one epoch; 0 for five of each image, from 64 to 640.
     anchor : float
-        See `TrainingConfig`.
+        See `TrainingConfig`; by default firm where cells are recalled and it holds the masks alone.
     rehearsal : float
         Share of synthetic smears among the views: they show the classes that the new images do not.
         By default none where the model remembers cells of its own that the heads can be shown, else 0.4.
@@ -79,8 +79,9 @@ def refining_settings(
         Of the draw.
     """
     heads = train == "heads"
+    recalls = heads and (find_model(start) / MEMORY).is_file()
+    anchor = (_FIRM if recalls else _LOOSE) if anchor is None else anchor
     if rehearsal is None:
-        recalls = heads and (find_model(start) / MEMORY).is_file()
         rehearsal = 0.0 if recalls else _REHEARSAL
     added = [name for name in classes if name not in base.config.classes]
     settings = TrainingConfig()

@@ -10,13 +10,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sgcldff_core.losses import Targets
 from sgcldff_core.model import FUSED_STRIDE, NetworkOutput, SgcldffNetwork
 
 if TYPE_CHECKING:
-    from sgcldff_core.losses import MultiTaskLoss
+    from sgcldff_core.losses import MultiTaskLoss, Targets
 
-__all__ = ["TrainingStep", "pooling_nuclei"]
+__all__ = ["Handed", "TrainingStep", "pooling_nuclei"]
+
+
+class Handed:
+    """Carries targets past Fabric, which rounds the tensors of a step's input and refuses frozen records.
+
+    Parameters
+    ----------
+    targets : Targets
+        In full precision, and staying so.
+    """
+
+    def __init__(self, targets: Targets) -> None:
+        self.targets = targets
 
 
 class TrainingStep(nn.Module):
@@ -39,7 +51,7 @@ class TrainingStep(nn.Module):
         self.recall = recall
 
     def forward(
-        self, image: Tensor, prior: Tensor, annotation: Mapping[str, Tensor], saliency: float
+        self, image: Tensor, prior: Tensor, annotation: Handed, saliency: float
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss and its parts; see `MultiTaskLoss.forward`.
 
@@ -47,13 +59,12 @@ class TrainingStep(nn.Module):
         ----------
         image, prior : Tensor
             (B, 3, H, W) and (B, 1, H, W).
-        annotation : mapping of str to Tensor
-            `Targets.tensors`: plain tensors, since Fabric looks into what a step is given and cannot
-            rebuild a frozen record.
+        annotation : Handed
+            Of these images.
         saliency : float
             Factor on the saliency losses.
         """
-        targets = Targets(**annotation)
+        targets = annotation.targets
         output = self.network(image, prior)
         # The network may run in half precision; sums over thousands of pixels in the losses may not.
         with torch.autocast(image.device.type, enabled=False):

@@ -72,7 +72,7 @@ def test_a_new_class_leaves_the_others_their_logits_and_temperature(prepared, sm
 
 
 def test_a_new_class_is_learned_and_saved_under_its_name(prepared, small_config, base, tmp_path) -> None:
-    config = replace(_tiny(base, small_config, ("blast",), learning_rate=0.02), epochs=6, ema=0.5)
+    config = replace(_tiny(base, small_config, ("blast",), learning_rate=0.02, anchor=0.0), epochs=10, ema=0.5)
     blasts = _blasts(prepared, 5)
     figures = [p.figures for p in train(blasts[:6], blasts[9:], config, tmp_path / "run") if p.figures]
     assert figures[0]["accuracy"] < 0.5
