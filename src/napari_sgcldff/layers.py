@@ -69,9 +69,11 @@ def prediction_layers(
     if prediction.gradcam is not None:
         maps["gradcam"] = source.lift(prediction.gradcam)
     about = {"source": source.uid, **run}
-    return _results(
+    layers = _results(
         source.name, source.placement, about, maps, source.lift(prediction.labels), prediction.cells, classes
     )
+    layers[-1][1]["metadata"][NUCLEUS] = prediction.nucleus  # edited cells are measured with it
+    return layers
 
 
 def finding_layers(finding: Finding, *, live: bool = False) -> list[LayerDataTuple]:
@@ -96,7 +98,7 @@ def finding_layers(finding: Finding, *, live: bool = False) -> list[LayerDataTup
     about = {"source": extent.uid, **finding.run}
     layers = _results(extent.name, extent.placement, about, maps, finding.labels, finding.cells, finding.classes)
     if finding.nucleus is not None:
-        layers[-1][1]["metadata"][NUCLEUS] = finding.nucleus  # edited cells are measured with it
+        layers[-1][1]["metadata"][NUCLEUS] = finding.nucleus
     if live:
         layers[-1][1]["name"] += " (live)"
         layers[-1][1]["metadata"][KEY]["role"] = "live"
