@@ -44,7 +44,6 @@ class Tour:
         self.out, self.folder, self.quick = out, folder, quick
         self.viewer = napari.Viewer(show=True)
         self.viewer.window.resize(*SIZE)
-        self.taken: list[Path] = []
 
     def walk(self, field: Path | None) -> None:
         """Go through all stations."""
@@ -115,14 +114,19 @@ class Tour:
 
     def train(self) -> None:
         """Let the model learn from the corrected cells, and compare before with after."""
+        from napari_sgcldff.sample_data import curated_example
+
         widget = self.dock("Train a model")
         widget.sources.add_pair(self.image, self.cells)
-        widget.settings.validation.setValue(0)
-        if self.quick:
-            widget.settings.epochs.setValue(1)
-        self.click(widget.panel)
+        curated_example()  # some fields that somebody has curated, to learn from and to hold out
+        widget.sources.add_path(str(next(self.folder.rglob("curated-example-*"))))
+        widget.settings.epochs.setValue(2 if self.quick else 8)
+        epochs = widget.settings.epochs.value()
+        widget.panel.run_button.click()
+        curves = widget.progress.figures
+        self.wait(lambda: any(len(c.points) >= min(epochs, 4) for c in curves.curves) or not widget.panel.running)
         self.picture("train")
-        self.wait(lambda: not widget.panel.running and widget.compare_button.isEnabled())
+        self.wait(lambda: not widget.panel.running and widget.before_after.isVisible())
         widget.name.setText("corrected")
         widget.save_button.click()
         self.picture("before-after")
@@ -174,7 +178,6 @@ class Tour:
         self.settle(1.0)
         file = self.out / f"tour-{name}.png"
         self.viewer.screenshot(str(file), canvas_only=False, flash=False)
-        self.taken.append(file)
         print("took", file, flush=True)  # noqa: T201
 
 
@@ -188,7 +191,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sgcldff-tour-") as folder:
         # What is remembered and saved on the way is not to be found in the user's own folders.
-        os.environ["XDG_DATA_HOME"] = os.environ["XDG_CONFIG_HOME"] = folder
+        os.environ |= dict.fromkeys(("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), folder)
         tour = Tour(options.out, Path(folder), quick=options.quick)
         try:
             tour.walk(options.field)

@@ -109,7 +109,8 @@ def test_shapes_are_those_of_skimage(seed: int, size: float) -> None:
         np.testing.assert_allclose(found[ours], known[theirs])
     large = known["area"] >= 100
     np.testing.assert_allclose(found["eccentricity"][large], known["eccentricity"][large], atol=0.03)
-    more = found["solidity"][large] - known["solidity"][large]
+    larger = known["area"] >= 200  # of what is smaller, the pixels at the hull are a larger share
+    more = found["solidity"][larger] - known["solidity"][larger]
     assert more.between(-0.01, 0.06).all()
     assert found["solidity"].between(0, 1).all()
 

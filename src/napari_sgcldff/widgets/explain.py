@@ -82,8 +82,10 @@ class ExplainWidget(QWidget):
             self.panel.message.setText(f"{found.question.name} was removed; its explanation was dropped.")
             return
         active = self._viewer.layers.selection.active
-        (shown,) = show_layers(self._viewer, [gradcam_layer(found)], all_results=False)
-        shown.visible = True
+        layer = gradcam_layer(found)
+        (shown,) = show_layers(self._viewer, [layer], all_results=False)
+        # That of a run would tint all that no cell has evidence in.
+        shown.colormap, shown.visible = layer[1]["colormap"], True
         cells = self.cells_choice.layer
         if cells is not None:  # the outlines stay on top, and a click still means a cell
             self._viewer.layers.move(self._viewer.layers.index(shown), self._viewer.layers.index(cells))

@@ -33,7 +33,8 @@ class FieldView:
     Attributes
     ----------
     diameter : float
-        Of a typical cell in px of the original image, as assumed.
+        Of a typical cell in px of the original image, as the view assumes: more than was asked for
+        where that would have enlarged the image too far.
     image : ndarray
         (h, w, 3) uint8 RGB at the canonical scale.
     prior : ndarray
@@ -80,6 +81,7 @@ def look_at(
         Of the image as it is.
     """
     factor = min(model.config.canonical_diameter / diameter, _MAX_ENLARGEMENT)
+    diameter = model.config.canonical_diameter / factor  # what the view is made for, where there was no going further
     shape = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
     small = resize_image(image, shape)
     prior = compute_prior(small, model.config.prior)

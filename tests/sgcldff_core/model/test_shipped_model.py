@@ -1,4 +1,4 @@
-"""The model that ships: small enough, described honestly, and good on images that it held out."""
+"""The model that ships: small enough, described honestly, good on every set it learned from and on one unseen."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ def model() -> Model:
     return load_model()
 
 
-def _held_out(folder: Path, model: Model, source: str, count: int) -> list[Sample]:
-    held = set(model.training["validation_groups"])
-    samples = [s for s in open_dataset(folder) if s.source == source and s.group in held and s.labels is not None]
+def _some(folder: Path, source: str, count: int) -> list[Sample]:
+    samples = [s for s in open_dataset(folder) if s.source == source and s.labels is not None]
     return samples[:: max(1, len(samples) // count)][:count]
 
 
@@ -39,15 +38,15 @@ def test_its_card_says_what_it_is_for_and_what_not() -> None:
 
 def test_it_never_saw_all_idb2(model: Model) -> None:
     assert set(model.training["images"]) == {"zheng1", "zheng2", "bccd", "bccd_crops"}
-    assert "all_idb" not in json.dumps(model.training["validation_groups"])
+    assert "all_idb" not in json.dumps(dict(model.training))
 
 
 @pytest.mark.parametrize(
     ("folder", "source", "least"), [("zheng", "zheng1", 0.94), ("zheng", "zheng2", 0.88), ("bccd", "bccd", 0.88)]
 )
-def test_it_outlines_held_out_cells(real_data: Path, model: Model, folder: str, source: str, least: float) -> None:
-    """A floor below the figures of docs/results.md, which are over all held-out images."""
-    samples = _held_out(real_data / folder, model, source, 6)
+def test_it_outlines_cells_of_each_set(real_data: Path, model: Model, folder: str, source: str, least: float) -> None:
+    """A floor below the figures of docs/results.md, which are of images that a sister model had not seen."""
+    samples = _some(real_data / folder, source, 6)
     assert len(samples) == 6
     figures = summarise(assess(samples, model)).figures
     assert figures["iou"] > least
@@ -68,7 +67,7 @@ def test_an_off_centre_cell_is_found_all_the_same(real_data: Path, model: Model)
     from sgcldff_core.sample import Raster
 
     shifted = []
-    for sample in _held_out(real_data / "zheng", model, "zheng2", 4):
+    for sample in _some(real_data / "zheng", "zheng2", 4):
         image, labels = sample.read_image(), sample.read_labels()
         rows, columns = np.nonzero(labels)
         corner = slice(max(0, rows.min() - 8), None), slice(max(0, columns.min() - 8), None)
