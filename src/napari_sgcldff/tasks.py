@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from napari.qt.threading import create_worker
 from napari.utils.notifications import notification_manager, show_error
 from napari.utils.progress import cancelable_progress
+from qtpy.QtCore import QTimer
 
 from sgcldff_core.errors import CancelledError, SgcldffError
 
@@ -186,29 +187,46 @@ class Task(Generic[T]):
 
 
 _SHORT = 0.001  # s that a worker may compute before it lets the window have its turn; Python's own is 0.005
+_COLLECT = 1000  # ms between collections of garbage while a task is on
 
 
 class _Upkeep:
-    """What is set for the whole process while any task is on; used in the main thread only."""
+    """What is set for the whole process while any task is on; used in the main thread only.
+
+    A worker's thread that collects garbage may take a widget that was closed with it, and Qt dies of that. So
+    nobody collects by himself while a task is on, and a timer does so here.
+    """
 
     def __init__(self) -> None:
         self._tasks = 0
         self._interval = 0.0
+        self._collects = True
+        self._timer: QTimer | None = None
 
     def begin(self) -> None:
         """Hide what there is from the garbage collector, and let the window interrupt sooner."""
-        gc.freeze()
         if not self._tasks:
-            self._interval = sys.getswitchinterval()
+            self._interval, self._collects = sys.getswitchinterval(), gc.isenabled()
             sys.setswitchinterval(_SHORT)
+            gc.disable()
+            self._timer = QTimer()
+            self._timer.timeout.connect(gc.collect)
+            self._timer.start(_COLLECT)
+        gc.freeze()
         self._tasks += 1
 
     def end(self) -> None:
         """Put everything back after the last task."""
         self._tasks -= 1
-        if not self._tasks:
-            sys.setswitchinterval(self._interval)
-            gc.unfreeze()
+        if self._tasks:
+            return
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        sys.setswitchinterval(self._interval)
+        gc.unfreeze()
+        if self._collects:
+            gc.enable()
 
 
 _upkeep = _Upkeep()

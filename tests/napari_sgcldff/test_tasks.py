@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -160,3 +161,31 @@ def test_starting_twice_runs_once(qtbot: QtBot) -> None:
     release.set()
     qtbot.waitUntil(lambda: not task.running, timeout=5000)
     assert runs == [1]
+
+
+def test_garbage_is_collected_in_the_main_thread_alone(qtbot: QtBot) -> None:
+    """Qt dies when a widget that was closed is collected in a worker's thread."""
+    collected: list[bool] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            collected.append(threading.current_thread() is threading.main_thread())
+
+    def work(report: Report) -> None:
+        for step in range(30):
+            [[] for _ in range(5000)]  # many more than the collector waits for
+            report("littering", step, 30)
+            time.sleep(0.05)
+
+    done: list[Ending] = []
+    task = Task("Litter", work, on_result=lambda _: None, on_end=done.append)
+    gc.callbacks.append(note)
+    try:
+        task.start()
+        assert not gc.isenabled()
+        qtbot.waitUntil(lambda: bool(done), timeout=10_000)
+    finally:
+        gc.callbacks.remove(note)
+    assert gc.isenabled()
+    assert collected
+    assert all(collected)
