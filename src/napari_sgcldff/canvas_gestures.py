@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sgcldff.view import camera_of
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels, Shapes
@@ -125,5 +127,4 @@ class CanvasGestures:
                 self._line.add_paths(np.array(path), edge_width=2 / self._zoom(), edge_color="white")
 
     def _zoom(self) -> float:
-        scene = getattr(self._viewer, "scene", self._viewer)  # the camera moved in napari 0.9
-        return max(float(scene.camera.zoom) * float(self._layer.scale[-1]), 1e-6)
+        return max(float(camera_of(self._viewer).zoom) * float(self._layer.scale[-1]), 1e-6)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sgcldff.layers import KEY, Source, is_smear
+from napari_sgcldff.view import camera_of
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def show_plane(viewer: ViewerModel, cells: Labels, plane: tuple[int, ...]) -> No
 def centre_view(viewer: ViewerModel, cells: Labels, plane: tuple[int, ...], y: float, x: float) -> None:
     """Move the view so that a point of a layer, in px, is in its middle."""
     if np.isfinite([y, x]).all():
-        scene = getattr(viewer, "scene", viewer)  # the camera moved in napari 0.9
-        scene.camera.center = tuple(cells.data_to_world((*plane, y, x)))[-3:]
+        camera_of(viewer).center = tuple(cells.data_to_world((*plane, y, x)))[-3:]
 
 
 def plane_source(image: Image, cells: Labels, plane: tuple[int, ...]) -> Source:

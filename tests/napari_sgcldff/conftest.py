@@ -187,3 +187,16 @@ def _forgetful_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
 
     path = str(tmp_path_factory.mktemp("settings") / "sgcldff.ini")
     monkeypatch.setattr("napari_sgcldff.session.settings", lambda: QSettings(path, QSettings.Format.IniFormat))
+
+
+@pytest.fixture(scope="session")
+def set_canvas() -> Callable[[Any, tuple[int, int]], None]:
+    """Return a function that gives a viewer's canvas a size: ``set_canvas(viewer, (height, width))``."""
+
+    def resize(viewer: Any, size: tuple[int, int]) -> None:
+        if hasattr(viewer, "canvas"):
+            viewer.canvas.size = size
+        else:  # before napari 0.9
+            viewer._canvas_size = size
+
+    return resize

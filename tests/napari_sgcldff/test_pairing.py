@@ -19,6 +19,7 @@ from napari_sgcldff.pairing import (
     show_plane,
     shown_plane,
 )
+from napari_sgcldff.view import camera_of
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.smear import Smear
 
@@ -68,6 +69,6 @@ def test_planes_are_found_by_where_they_lie() -> None:
     assert plane_name(image, cells, (3,)) == "d"
     assert plane_source(image, cells, (3,)).image.shape == (8, 9, 3)
     centre_view(viewer, cells, (3,), 4, 6)
-    assert viewer.scene.camera.center[-2:] == (2, 3)
+    assert camera_of(viewer).center[-2:] == (2, 3)
     centre_view(viewer, cells, (3,), np.nan, 6)
-    assert viewer.scene.camera.center[-2:] == (2, 3)
+    assert camera_of(viewer).center[-2:] == (2, 3)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -11,10 +14,10 @@ from napari_sgcldff.view import bare, camera_of, look_at, visible_box
 
 
 @pytest.fixture
-def viewer() -> ViewerModel:
+def viewer(set_canvas: Callable[[Any, tuple[int, int]], None]) -> ViewerModel:
     """Return a viewer whose canvas is 100 by 200 screen pixels."""
     viewer = ViewerModel()
-    viewer.canvas.size = (100, 200)
+    set_canvas(viewer, (100, 200))
     return viewer
 
 

@@ -25,6 +25,7 @@ from napari_sgcldff.saliency_preview import (
 )
 from napari_sgcldff.session import session_of
 from napari_sgcldff.tasks import Ending
+from napari_sgcldff.view import camera_of
 from napari_sgcldff.widgets.figures_table import FiguresTable
 from napari_sgcldff.widgets.layer_choice import LayerChoice
 from napari_sgcldff.widgets.task_panel import TaskPanel
@@ -157,7 +158,7 @@ class SaliencyWidget(QWidget):
         )
 
     def _listen(self) -> None:
-        camera = getattr(self._viewer, "scene", self._viewer).camera  # moved in napari 0.9
+        camera = camera_of(self._viewer)
         events = [self._viewer.dims.events.current_step, camera.events.zoom, camera.events.center]
         handlers: list[Any] = [self._changed, self._moved, self._moved]
         for event, handler in zip(events, handlers, strict=True):

@@ -24,6 +24,7 @@ from napari_sgcldff.canvas_gestures import LINE_LAYER
 from napari_sgcldff.layers import Source, prediction_layers, show_layers
 from napari_sgcldff.session import session_of
 from napari_sgcldff.unsaved_work import UNSAVED
+from napari_sgcldff.view import camera_of
 from napari_sgcldff.widgets.correct import CorrectWidget
 from sgcldff_core.datasets import open_dataset
 from sgcldff_core.datasets.history import history_of
@@ -214,9 +215,9 @@ def test_a_drawn_line_splits_and_two_clicks_join(qtbot: QtBot, viewer: Any, star
     _press(qtbot, viewer, Qt.Key.Key_S)
     assert LINE_LAYER in viewer.layers
     assert viewer.layers.selection.active is layer
-    view = viewer.scene.camera.center
+    view = camera_of(viewer).center
     _drag(qtbot, viewer, [(y - 20, x + 3), (y - 5, x + 3), (y + 5, x + 4), (y + 20, x + 4)])
-    assert viewer.scene.camera.center == view
+    assert camera_of(viewer).center == view
     new = max(_labels(viewer))
     assert new == before.max() + 1
     assert started.card.reason.text() == "To review: it was split from cell 2; is its class right?"
@@ -269,7 +270,7 @@ def test_the_queue_leads_through_all_cells(qtbot: QtBot, viewer: Any, started: C
     _click(qtbot, started.review.next)
     assert session_of(viewer).label == 1
     assert started.card.reason.text() == "To review: low confidence"
-    assert viewer.scene.camera.center[-2:] == pytest.approx(np.array(_centre(started, 1)) / 2, abs=0.01)
+    assert camera_of(viewer).center[-2:] == pytest.approx(np.array(_centre(started, 1)) / 2, abs=0.01)
     for done in range(1, len(smear.classes)):
         _press(qtbot, viewer, Qt.Key.Key_A)
         assert started.review.progress.format() == f"{done} of {len(smear.classes)} reviewed"

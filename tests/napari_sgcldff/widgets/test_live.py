@@ -19,11 +19,11 @@ from sgcldff_core.smear import Smear
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any], smear: Smear) -> Any:
+def viewer(make_napari_viewer: Callable[..., Any], smear: Smear, set_canvas: Callable[..., None]) -> Any:
     """Return a viewer that shows a part of the small field."""
     viewer = make_napari_viewer()
     viewer.add_image(smear.image, name="field", scale=(0.5, 0.5))
-    viewer.canvas.size = (300, 400)
+    set_canvas(viewer, (300, 400))
     camera_of(viewer).zoom = 6.0
     return viewer
 

@@ -18,6 +18,7 @@ from qtpy.QtCore import Qt
 from napari_sgcldff.layers import KEY
 from napari_sgcldff.saliency_preview import Part, Recipe, refined
 from napari_sgcldff.session import session_of
+from napari_sgcldff.view import camera_of
 from napari_sgcldff.widgets.saliency import SaliencyWidget
 from sgcldff_core.saliency import compute_prior
 from sgcldff_core.smear import Smear
@@ -139,8 +140,8 @@ def test_of_a_large_image_what_is_seen_is_computed(
     tile = np.tile(smear.image, (2, 2, 1))  # 480 x 640
     data = da.tile(da.from_array(tile, chunks=(480, 640, 3)), (20, 16, 1))  # 9600 x 10240
     viewer.add_image([data, data[::4, ::4]], name="slide", rgb=True, multiscale=True)
-    viewer.scene.camera.center = (0, 1000, 1300) if hasattr(viewer, "scene") else (0, 0, 0)
-    viewer.scene.camera.zoom = 1.0
+    camera_of(viewer).center = (0, 1000, 1300)
+    camera_of(viewer).zoom = 1.0
     widget = viewer.window.add_plugin_dock_widget("napari-sgcldff", "Saliency maps")[1]
     qtbot.waitUntil(widget.isVisible, timeout=5000)
     qtbot.wait(100)
@@ -154,7 +155,7 @@ def test_of_a_large_image_what_is_seen_is_computed(
     assert (y, x) != (0, 0)
     part = np.asarray(data[y : y + shown.data.shape[0], x : x + shown.data.shape[1]])
     np.testing.assert_array_equal(shown.data, compute_prior(part))
-    viewer.scene.camera.center = (0, 5000, 5000)
+    camera_of(viewer).center = (0, 5000, 5000)
     before = widget._last
     qtbot.waitUntil(lambda: widget._last is not before and not widget.panel.running, timeout=10_000)
     assert shown.translate[0] > 3000
@@ -221,7 +222,7 @@ def test_a_closed_widget_is_forgotten(qtbot: QtBot, viewer: Any) -> None:
     gc.collect()
     assert gone() is None
     with qtbot.captureExceptions() as raised:
-        viewer.scene.camera.zoom = 2
+        camera_of(viewer).zoom = 2
         viewer.dims.events.current_step()
     assert raised == []
 

@@ -146,8 +146,10 @@ def test_cancel_acts_within_a_second_and_leaves_the_viewer_as_it_was(
     assert "field WBC" in viewer.layers
 
 
-def test_the_visible_part_lies_on_the_picture(qtbot: QtBot, viewer: Any, widget: SegmentWidget, smear: Smear) -> None:
-    viewer.canvas.size = (300, 400)
+def test_the_visible_part_lies_on_the_picture(
+    qtbot: QtBot, viewer: Any, widget: SegmentWidget, smear: Smear, set_canvas: Callable[..., None]
+) -> None:
+    set_canvas(viewer, (300, 400))
     camera_of(viewer).zoom = 6.0
     y0, x0, y1, x1 = visible_box(viewer, viewer.layers["field"])
     assert 0 < y0 < y1 < smear.labels.shape[0]
