@@ -3,11 +3,13 @@
 Opens napari, goes through open, segment, explain, correct, train and export, and saves a screenshot of
 each station::
 
-    sh scripts/on-screen.sh python docs/tour.py --out docs/images                # a synthetic field
+    sh scripts/on-screen.sh python docs/tour.py --out tour                       # a real field where there is one
     sh scripts/on-screen.sh python docs/tour.py --out tour --field smear.jpg     # a field of one's own
+    sh scripts/on-screen.sh python docs/tour.py --out docs/images --synthetic    # a synthetic field
 
-Pictures of others' images do not belong into the repository, so the documentation shows the synthetic field.
-What the tour saves, a model and a curated folder, goes to a temporary folder.
+Real fields are looked for in the folder named by ``SGCLDFF_DATA``, or else ``../shared/data``. Pictures of others' images
+do not belong into the repository, so the documentation shows the synthetic field. What the tour saves, a model and a
+curated folder, goes to a temporary folder.
 """
 
 from __future__ import annotations
@@ -181,11 +183,19 @@ class Tour:
         print("took", file, flush=True)  # noqa: T201
 
 
+def real_field() -> Path | None:
+    """Return a field of BCCD, None where it is not there."""
+    data = Path(os.environ.get("SGCLDFF_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    return next(iter(sorted((data / "bccd").glob("**/BloodImage_00004.jpg"))), None)
+
+
 def main() -> int:
     """Take the tour."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
-    parser.add_argument("--field", type=Path, help="image of a smear; a synthetic field by default")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--field", type=Path, help="image of a smear; by default a real one where there is one")
+    which.add_argument("--synthetic", action="store_true", help="draw a field")
     parser.add_argument("--quick", action="store_true", help="train for one epoch only")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -194,7 +204,7 @@ def main() -> int:
         os.environ |= dict.fromkeys(("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), folder)
         tour = Tour(options.out, Path(folder), quick=options.quick)
         try:
-            tour.walk(options.field)
+            tour.walk(None if options.synthetic else options.field or real_field())
         finally:
             tour.viewer.close()
     return 0
