@@ -7,9 +7,9 @@ each station::
     sh scripts/on-screen.sh python docs/tour.py --out tour --field smear.jpg     # a field of one's own
     sh scripts/on-screen.sh python docs/tour.py --out docs/images --synthetic    # a synthetic field
 
-Real fields are looked for in the folder named by ``SGCLDFF_DATA``, or else ``../shared/data``. Pictures of others' images
-do not belong into the repository, so the documentation shows the synthetic field. What the tour saves, a model and a
-curated folder, goes to a temporary folder.
+Real fields are looked for in the folder named by ``SGCLDFF_DATA``, or else ``../shared/data``. Pictures of others'
+images do not belong into the repository, so the documentation shows the synthetic field. What the tour saves, a model
+and a curated folder, goes to a temporary folder.
 """
 
 from __future__ import annotations
