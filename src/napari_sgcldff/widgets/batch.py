@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import deque
 from functools import partial
 from pathlib import Path
@@ -32,6 +31,7 @@ from napari_sgcldff.session import session_of
 from napari_sgcldff.tasks import Ending
 from napari_sgcldff.widgets.differential import DifferentialTable
 from napari_sgcldff.widgets.file_list import FileList
+from napari_sgcldff.widgets.listening import listen
 from napari_sgcldff.widgets.task_panel import TaskPanel
 from sgcldff_core.errors import ConfigError, SgcldffError
 
@@ -71,8 +71,7 @@ class BatchWidget(QWidget):
         self._typed.timeout.connect(self.list_files)
         self._lay_out()
         self._show_model()
-        self._session.events.model.connect(self._show_model)
-        self.destroyed.connect(partial(_forget, weakref.ref(self)))
+        listen(self, self._session.events.model, to=self._show_model)
         self._refresh()
 
     def run(self) -> None:
@@ -257,10 +256,3 @@ def _row(*controls: QWidget) -> QHBoxLayout:
     for control in controls:
         row.addWidget(control)
     return row
-
-
-def _forget(widget: weakref.ref[BatchWidget]) -> None:
-    """Stop listening once the window is gone."""
-    gone = widget()
-    if gone is not None:
-        gone._session.events.model.disconnect(gone._show_model)

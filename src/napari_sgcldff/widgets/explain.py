@@ -20,6 +20,7 @@ from napari_sgcldff.session import session_of
 from napari_sgcldff.tasks import Ending
 from napari_sgcldff.widgets.explanation_view import ExplanationView
 from napari_sgcldff.widgets.layer_choice import LayerChoice
+from napari_sgcldff.widgets.listening import listen
 from napari_sgcldff.widgets.task_panel import TaskPanel
 from sgcldff_core.errors import ConfigError
 
@@ -184,13 +185,12 @@ class ExplainWidget(QWidget):
         self.model_text.setText(f"{model or 'shipped model'}, {size}")
 
     def _listen(self) -> None:
-        self._session.events.label.connect(self._take_session)
-        self._session.events.cells.connect(self._take_session)
-        self._session.events.model.connect(self._refresh)
-        self._session.events.diameter.connect(self._refresh)
+        events = self._session.events
+        listen(self, events.label, events.cells, to=self._take_session)
+        listen(self, events.model, events.diameter, to=self._refresh)
         callback = partial(_clicked, weakref.ref(self))
         self._viewer.mouse_drag_callbacks.append(callback)
-        self.destroyed.connect(partial(_forget, weakref.ref(self), self._viewer.mouse_drag_callbacks, callback))
+        self.destroyed.connect(partial(_forget, self._viewer.mouse_drag_callbacks, callback))
 
     def _pick(self, event: Any) -> None:
         """Take the cell under the mouse."""
@@ -286,14 +286,7 @@ def _clicked(widget: weakref.ref[ExplainWidget], viewer: object, event: Any) -> 
         explain._pick(event)
 
 
-def _forget(widget: weakref.ref[ExplainWidget], callbacks: list[Any], callback: Any) -> None:
-    """Stop listening once the window is gone."""
+def _forget(callbacks: list[Any], callback: Any, *_: object) -> None:
+    """Take no more clicks once the window is gone."""
     if callback in callbacks:
         callbacks.remove(callback)
-    gone = widget()
-    if gone is not None:
-        events = gone._session.events
-        events.label.disconnect(gone._take_session)
-        events.cells.disconnect(gone._take_session)
-        events.model.disconnect(gone._refresh)
-        events.diameter.disconnect(gone._refresh)

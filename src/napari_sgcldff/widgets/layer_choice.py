@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QWidget
+
+from napari_sgcldff.widgets.listening import listen
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -51,9 +51,7 @@ class LayerChoice(QComboBox):
         self.setMinimumContentsLength(12)
         self.currentIndexChanged.connect(self._tell)
         events = [getattr(viewer.layers.events, name) for name in ("inserted", "removed", "renamed")]
-        for event in events:
-            event.connect(self.refresh)
-        self.destroyed.connect(partial(_forget, weakref.ref(self), events))
+        listen(self, *events, to=self.refresh)
         self.refresh()
 
     @property
@@ -84,11 +82,3 @@ class LayerChoice(QComboBox):
         if self.currentData() != self._told:
             self._told = self.currentData()
             self.chosen.emit()
-
-
-def _forget(choice: weakref.ref[LayerChoice], events: list[Any]) -> None:
-    """Stop listening to a viewer once the window is gone."""
-    gone = choice()
-    if gone is not None:
-        for event in events:
-            event.disconnect(gone.refresh)

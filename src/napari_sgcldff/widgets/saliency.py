@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,7 @@ from napari_sgcldff.tasks import Ending
 from napari_sgcldff.view import camera_of
 from napari_sgcldff.widgets.figures_table import FiguresTable
 from napari_sgcldff.widgets.layer_choice import LayerChoice
+from napari_sgcldff.widgets.listening import listen
 from napari_sgcldff.widgets.task_panel import TaskPanel
 from napari_sgcldff.widgets.value_slider import ValueSlider
 from sgcldff_core.errors import ConfigError
@@ -159,11 +159,8 @@ class SaliencyWidget(QWidget):
 
     def _listen(self) -> None:
         camera = camera_of(self._viewer)
-        events = [self._viewer.dims.events.current_step, camera.events.zoom, camera.events.center]
-        handlers: list[Any] = [self._changed, self._moved, self._moved]
-        for event, handler in zip(events, handlers, strict=True):
-            event.connect(handler)
-        self.destroyed.connect(partial(_forget, weakref.ref(self), events))
+        listen(self, self._viewer.dims.events.current_step, to=self._changed)
+        listen(self, camera.events.zoom, camera.events.center, to=self._moved)
 
     def _lay_out(self) -> None:
         self.image_choice = LayerChoice(
@@ -229,11 +226,3 @@ class SaliencyWidget(QWidget):
 
 def _is_labels(layer: object) -> bool:
     return isinstance(layer, Labels)
-
-
-def _forget(widget: weakref.ref[SaliencyWidget], events: list[Any]) -> None:
-    """Stop listening once the window is gone."""
-    gone = widget()
-    if gone is not None:
-        for event, handler in zip(events, (gone._changed, gone._moved, gone._moved), strict=True):
-            event.disconnect(handler)

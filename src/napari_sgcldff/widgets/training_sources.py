@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_sgcldff.layer_samples import LayerPair
 from napari_sgcldff.layers import KEY, is_smear
 from napari_sgcldff.widgets.layer_choice import LayerChoice
+from napari_sgcldff.widgets.listening import listen
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,10 +70,7 @@ class TrainingSources(QWidget):
         for choice in (self.image_choice, self.labels_choice):
             choice.chosen.connect(self.refresh)
         self.image_choice.chosen.connect(self._suggest)
-        events = [viewer.layers.events.removed, viewer.layers.events.renamed]
-        for event in events:
-            event.connect(self._follow)
-        self.destroyed.connect(partial(_forget, weakref.ref(self), events))
+        listen(self, viewer.layers.events.removed, viewer.layers.events.renamed, to=self._follow)
         pair = QFormLayout()
         pair.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         pair.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -212,11 +208,3 @@ class TrainingSources(QWidget):
 
 def _is_labels(layer: Layer) -> bool:
     return type(layer).__name__ == "Labels"
-
-
-def _forget(sources: weakref.ref[TrainingSources], events: list[Any]) -> None:
-    """Stop listening to a viewer once the window is gone."""
-    gone = sources()
-    if gone is not None:
-        for event in events:
-            event.disconnect(gone._follow)

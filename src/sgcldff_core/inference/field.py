@@ -19,9 +19,10 @@ from sgcldff_core.saliency import compute_prior
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["FieldView", "look_again", "look_at"]
+__all__ = ["MAX_ENLARGEMENT", "FieldView", "look_again", "look_at"]
 
-_MAX_ENLARGEMENT = 4.0  # beyond, there is nothing more in the pixels to see
+MAX_ENLARGEMENT = 4.0
+"""Beyond, there is nothing more in the pixels to see."""
 
 Progress = Callable[[int, int], None] | None
 
@@ -80,7 +81,7 @@ def look_at(
     FieldView
         Of the image as it is.
     """
-    factor = min(model.config.canonical_diameter / diameter, _MAX_ENLARGEMENT)
+    factor = min(model.config.canonical_diameter / diameter, MAX_ENLARGEMENT)
     diameter = model.config.canonical_diameter / factor  # what the view is made for, where there was no going further
     shape = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
     small = resize_image(image, shape)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.explain import Look
+from sgcldff_core.inference.field import MAX_ENLARGEMENT
 from sgcldff_core.inference.forward import FieldMaps, evaluating, network_input
 from sgcldff_core.inference.resampling import resize_image, resize_labels
 from sgcldff_core.model import FUSED_STRIDE
@@ -26,7 +27,6 @@ __all__ = ["LabelledField", "Neighbourhood", "look_closely"]
 
 _SIDE = 384  # px at the canonical scale: almost five cells across
 _CONTEXT = 64  # px that a cell has around it at the least, unless the image ends before
-_MAX_ENLARGEMENT = 4.0
 _MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,))  # as in prediction: directly, and left to right
 
 Window = tuple[slice, slice]
@@ -71,7 +71,7 @@ class LabelledField:
         diameter : float
             Of a typical leukocyte in px of `image`.
         """
-        enlarged = min(model.config.canonical_diameter / diameter, _MAX_ENLARGEMENT)
+        enlarged = min(model.config.canonical_diameter / diameter, MAX_ENLARGEMENT)
         height, width = labels.shape
         shape = (max(1, round(height * enlarged)), max(1, round(width * enlarged)))
         small = resize_image(model.in_own_stain(image), shape)
