@@ -11,6 +11,10 @@ from sgcldff_core.taxonomy import LEUKOCYTES
 
 __all__ = ["ModelConfig", "refuse_wrong_types"]
 
+# Far beyond what is of use: a description from elsewhere must not make the network take all memory
+# before its weights are seen not to fit.
+_MOST = {"classes": 1000, "swin_depth": 32, "window": 64, "width": 512, "detail": 512, "embedding": 4096}
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -81,6 +85,9 @@ class ModelConfig:
             raise ConfigError(f"a model needs at least two different classes, got {list(self.classes)}")
         if self.window < 1 or self.cardinality < 1 or self.embedding < 1 or self.detail < 1:
             raise ConfigError("window, cardinality, embedding and detail must be at least 1")
+        for name, most in _MOST.items():
+            if (size := len(self.classes) if name == "classes" else getattr(self, name)) > most:
+                raise ConfigError(f"{name} of a model must be at most {most}, got {size}")
         if not self.canonical_diameter > 0:
             raise ConfigError(f"canonical_diameter must be above 0 px, got {self.canonical_diameter}")
         if self.swin and (self.swin_depth < 2 or self.swin_depth % 2):

@@ -234,6 +234,8 @@ def test_imagenet_weights_know_a_photograph() -> None:
         ({"deepest": 16, "cardinality": 128}, "3 x width of cardinality"),
         ({"dropout": 1.0}, r"\[0, 1\)"),
         ({"depth": 3}, "unknown model setting depth"),
+        ({"width": 1_000_000}, "width of a model must be at most 512, got 1000000"),
+        ({"classes": [str(i) for i in range(1001)]}, "classes of a model must be at most 1000, got 1001"),
     ],
 )
 def test_contradictions_are_refused(settings, message: str) -> None:
