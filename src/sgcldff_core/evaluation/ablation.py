@@ -48,8 +48,12 @@ def _no_gating(config: TrainingConfig) -> TrainingConfig:
     return replace(config, model=replace(config.model, gating=False))
 
 
+def _no_vote(config: TrainingConfig) -> TrainingConfig:
+    return replace(config, model=replace(config.model, prior_vote=False))
+
+
 def _no_saliency(config: TrainingConfig) -> TrainingConfig:
-    return _no_suppression(_no_alignment(_no_gating(_no_prior_channel(config))))
+    return _no_suppression(_no_alignment(_no_vote(_no_gating(_no_prior_channel(config)))))
 
 
 def _no_fusion(config: TrainingConfig) -> TrainingConfig:
@@ -105,9 +109,15 @@ ROWS: Mapping[str, AblationRow] = {
             _no_gating,
         ),
         AblationRow(
+            "no-vote",
+            "no vote of the prior",
+            "The prior is not added to the logits of the leukocyte mask; channel, gates and saliency losses stay.",
+            _no_vote,
+        ),
+        AblationRow(
             "no-saliency",
             "no saliency at all",
-            "No prior channel, no gating, no alignment, no background suppression. "
+            "No prior channel, no gating, no vote, no alignment, no background suppression. "
             "Cells that have a box and no mask are still outlined after the prior.",
             _no_saliency,
         ),

@@ -42,6 +42,9 @@ class Guidance:
     channel_weight : float or None
         Norm of the stem's weights on the prior over the mean norm of those on red, green and blue;
         starts at 0. None without a prior channel.
+    vote : tuple of float
+        Weight of the prior's vote on the mask in logits, which starts at 6, and the saliency at which it
+        turns, which starts at 0.5; empty without a vote.
     inside : float
         Share of the fused map's activation that is inside the leukocytes, mean over images.
     area : float
@@ -53,6 +56,7 @@ class Guidance:
 
     alpha: tuple[float, ...]
     channel_weight: float | None
+    vote: tuple[float, ...]
     inside: float
     area: float
     figures: dict[str, float]
@@ -98,7 +102,7 @@ def read_guidance(folder: Path) -> Guidance:
     path = folder / GUIDANCE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Guidance(**values | {"alpha": tuple(values["alpha"])})
+        return Guidance(**values | {name: tuple(values[name]) for name in ("alpha", "vote")})
     except (OSError, ValueError, KeyError, TypeError) as broken:
         raise FormatError(path, f"cannot be read ({broken})", "delete it, and run the ablation again") from broken
 
@@ -148,6 +152,7 @@ def measure_guidance(network: SgcldffNetwork, samples: Sequence[PreparedSample],
     return Guidance(
         alpha=() if network.gate is None else tuple(round(a, 4) for a in network.gate.alpha.tolist()),
         channel_weight=_channel_weight(network),
+        vote=() if network.vote is None else (network.vote.beta.item(), network.vote.threshold.item()),
         inside=inside,
         area=area,
         figures=validate(network, samples, canonical_diameter).to_dict(),

@@ -113,11 +113,12 @@ def _guidance(results: Sequence[RowResult]) -> list[str]:
         return []
     lines = ["## What the prior does within the networks", ""]
     lines += table_head(
-        ["row", "α from stride 4 on", "prior channel", "activation inside", "area inside"]
+        ["row", "α from stride 4 on", "prior channel", "vote", "activation inside", "area inside"]
         + [f"{title} without the prior" for title in ("IoU", "accuracy", "macro-F1")]
     )
     for r in seen:
         alphas = [g.alpha for g in r.guidance if g.alpha]
+        votes = [g.vote for g in r.guidance if g.vote]
         channels = [g.channel_weight for g in r.guidance if g.channel_weight is not None]
         lines.append(
             table_row(
@@ -125,6 +126,7 @@ def _guidance(results: Sequence[RowResult]) -> list[str]:
                     ROWS[r.name].title,
                     ", ".join(f"{a:.2f}" for a in np.mean(alphas, 0)) if alphas else "none",
                     f"{np.mean(channels):.2f}" if channels else "none",
+                    "{:.1f} at {:.2f}".format(*np.mean(votes, 0)) if votes else "none",
                     f"{np.mean([g.inside for g in r.guidance]):.3f}",
                     f"{np.mean([g.area for g in r.guidance]):.3f}",
                     *(_loss(r.guidance, prefix) for prefix in ("iou_", "accuracy", "macro_f1")),
@@ -135,7 +137,8 @@ def _guidance(results: Sequence[RowResult]) -> list[str]:
         *lines,
         "",
         "Means over finished networks. Every α starts at 0.3; the prior channel is the norm of its weights over the "
-        "mean norm of red, green and blue, and starts at 0. Activation inside is the share of the fused map's "
+        "mean norm of red, green and blue, and starts at 0. The vote is in logits, from no saliency to full, and turns "
+        "at the saliency named; it starts at 6 at 0.50. Activation inside is the share of the fused map's "
         "activation within the leukocytes, area inside what it would be by chance. The last columns: by how much "
         "figures change when a trained network is given a prior of zeros, at the canonical scale (IoU: mean of the "
         "sources).",

@@ -139,8 +139,13 @@ def _figures_by_source(images: Sequence[ImageAssessment]) -> dict[str, dict[str,
 def _over_seeds(
     each: Sequence[Mapping[str, Mapping[str, float]]], how: Callable[[list[float]], Any]
 ) -> dict[str, dict[str, float]]:
+    # A figure that one network lacks, such as the calibration of cells that it missed, has no mean.
     return {
-        source: {name: float(how([e[source][name] for e in each])) for name in figures}
+        source: {
+            name: float(how([e[source][name] for e in each]))
+            for name in figures
+            if all(name in e.get(source, {}) for e in each)
+        }
         for source, figures in each[0].items()
     }
 

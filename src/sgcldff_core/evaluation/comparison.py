@@ -135,6 +135,7 @@ def method_config(method: str, recipe: TrainingConfig) -> TrainingConfig | None:
             architecture=method,
             prior_channel=False,
             gating=False,
+            prior_vote=False,
             frozen_statistics=imagenet and model.frozen_statistics,
         ),
     )

@@ -127,7 +127,8 @@ def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -
             f"{file}: its sha256 is not the one in {DESCRIPTION}; the file is damaged, get it again"
         )
     try:
-        config = ModelConfig.from_dict(description["config"])
+        # Models from before the prior had a vote do not speak of it.
+        config = ModelConfig.from_dict({"prior_vote": False} | description["config"])
         stain = StainTransform.from_dict(description["stain"]) if "stain" in description else None
         tensors = load(raw)
     except (ConfigError, KeyError, TypeError, SafetensorError) as broken:

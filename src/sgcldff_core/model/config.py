@@ -32,6 +32,8 @@ class ModelConfig:
         Feed the prior as a fourth channel of the stem.
     gating : bool
         Gate each level by the prior, ``F * (1 + alpha * S)``.
+    prior_vote : bool
+        Add the prior to the logits of the leukocyte mask, ``beta * (S - tau)``.
     fusion : bool
         Cross-layer fusion; off, only the deepest level goes on through a plain decoder.
     swin : bool
@@ -67,6 +69,7 @@ class ModelConfig:
     prior: str = "fused"
     prior_channel: bool = True
     gating: bool = True
+    prior_vote: bool = True
     fusion: bool = True
     swin: bool = True
     swin_depth: int = 2

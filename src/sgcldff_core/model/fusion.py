@@ -10,7 +10,15 @@ from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["CrossLayerFusion", "SaliencyAttention", "SaliencyGate", "TopDownDecoder", "pool_to", "resize_to"]
+__all__ = [
+    "CrossLayerFusion",
+    "SaliencyAttention",
+    "SaliencyGate",
+    "SaliencyVote",
+    "TopDownDecoder",
+    "pool_to",
+    "resize_to",
+]
 
 
 def resize_to(x: Tensor, like: Tensor) -> Tensor:
@@ -57,6 +65,36 @@ class SaliencyGate(nn.Module):
             (B, 1, H, W) in [0, 1].
         """
         return [level * (1 + alpha * pool_to(prior, level)) for level, alpha in zip(levels, self.alpha, strict=True)]
+
+
+class SaliencyVote(nn.Module):
+    """Give the prior a vote on each pixel: ``y + beta * (S - tau)`` with ``beta >= 0``.
+
+    The prior alone outlines well where few pixels were ever labelled. As a channel of the stem it
+    starts at nothing and has to find its way through the encoder; here it counts from the first
+    step, and the network learns only where it errs.
+
+    Parameters
+    ----------
+    weight : float
+        Value of beta at the start, in logits.
+    threshold : float
+        Value of tau at the start: the saliency above which the prior speaks for a leukocyte.
+    """
+
+    def __init__(self, weight: float = 6.0, threshold: float = 0.5) -> None:
+        super().__init__()
+        self.raw = nn.Parameter(torch.tensor(math.log(math.expm1(weight))))
+        self.threshold = nn.Parameter(torch.tensor(threshold))
+
+    @property
+    def beta(self) -> Tensor:
+        """How many logits lie between no saliency and full."""
+        return F.softplus(self.raw)
+
+    def forward(self, logits: Tensor, prior: Tensor) -> Tensor:
+        """Return (B, 1, H, W) logits of the leukocyte after the vote of the (B, 1, H, W) prior."""
+        return logits + self.beta * (prior - self.threshold)
 
 
 class SaliencyAttention(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sgcldff_core.model.architectures import find_builder, register_architecture
 from sgcldff_core.model.backbone import STEM_CHANNELS, HybridBackbone, imagenet_state, level_channels
-from sgcldff_core.model.fusion import CrossLayerFusion, SaliencyGate, TopDownDecoder
+from sgcldff_core.model.fusion import CrossLayerFusion, SaliencyGate, SaliencyVote, TopDownDecoder
 from sgcldff_core.model.heads import ClassificationHead, SegmentationHead
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class SgcldffNetwork(nn.Module):
         Whether the backbone takes the prior as its fourth channel.
     weighted_attention : bool
         Whether the fusion's channel attention is weighted by the prior.
+    vote : SaliencyVote, optional
+        Where the prior has a vote of its own on the leukocyte mask.
     """
 
     mean: Tensor
@@ -80,6 +82,7 @@ class SgcldffNetwork(nn.Module):
         *,
         prior_channel: bool,
         weighted_attention: bool,
+        vote: SaliencyVote | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -87,6 +90,7 @@ class SgcldffNetwork(nn.Module):
         self.fusion = fusion
         self.segmentation = segmentation
         self.classification = classification
+        self.vote = vote
         self.prior_channel = prior_channel
         self.weighted_attention = weighted_attention
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
@@ -110,6 +114,8 @@ class SgcldffNetwork(nn.Module):
             levels = self.gate(levels, prior)
         fused = self.fuse(levels, prior)
         cell, nucleus, distance = self.segmentation(fused, stem).split(1, 1)
+        if self.vote is not None:
+            cell = self.vote(cell, prior)
         return NetworkOutput(cell, nucleus, distance, fused, tuple(levels))
 
     def fuse(self, levels: Sequence[Tensor], prior: Tensor) -> Tensor:
@@ -182,6 +188,7 @@ def _build_sgcldff(config: ModelConfig, imagenet: bool) -> SgcldffNetwork:
         ClassificationHead(config.width, config.embedding, len(config.classes), config.dropout),
         prior_channel=config.prior_channel,
         weighted_attention=config.gating,
+        vote=SaliencyVote() if config.prior_vote else None,
     )
 
 

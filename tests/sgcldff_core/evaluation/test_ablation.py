@@ -18,9 +18,11 @@ SWITCHED = {
     "full": {},
     "no-prior-channel": {"model.prior_channel": False},
     "no-gating": {"model.gating": False},
+    "no-vote": {"model.prior_vote": False},
     "no-saliency": {
         "model.prior_channel": False,
         "model.gating": False,
+        "model.prior_vote": False,
         "loss.alignment": 0.0,
         "loss.cam": 0.0,
         "loss.suppression": 0.0,

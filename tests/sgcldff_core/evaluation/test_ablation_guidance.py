@@ -37,6 +37,7 @@ def test_a_fresh_network_has_its_gates_ajar_and_no_ear_for_the_prior_channel(
     found = measure_guidance(network, samples, 40.0)
     assert found.alpha == pytest.approx((0.3,) * 4)
     assert found.channel_weight == 0
+    assert found.vote == pytest.approx((6, 0.5))
     assert 0 < found.area < 0.6
     assert 0 < found.inside < 1
     assert network.training
@@ -54,9 +55,9 @@ def test_the_weight_of_the_prior_channel_is_relative_to_the_colours(
 
 def test_a_network_without_saliency_loses_nothing_with_the_prior(samples: list[PreparedSample]) -> None:
     torch.manual_seed(0)
-    blind = build_network(replace(SMALL, prior_channel=False, gating=False))
+    blind = build_network(replace(SMALL, prior_channel=False, gating=False, prior_vote=False))
     found = measure_guidance(blind, samples, 40.0)
-    assert (found.alpha, found.channel_weight) == ((), None)
+    assert (found.alpha, found.channel_weight, found.vote) == ((), None, ())
     assert found.figures == found.blank_figures
     assert "iou_synthetic" in found.figures
 

@@ -59,9 +59,8 @@ def _of(row: str, seed: int | None = None) -> Sequence[PlannedTrial]:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     """Return an ablation in which full is done, one row lacks a fold, and one lacks a seed."""
-    guided = Guidance(
-        (0.3, 0.4, 0.5, 0.6), 0.25, 0.8, 0.3, {"iou_x": 0.9, "accuracy": 0.9}, {"iou_x": 0.7, "accuracy": 0.9}
-    )
+    figures, blank = {"iou_x": 0.9, "accuracy": 0.9}, {"iou_x": 0.7, "accuracy": 0.9}
+    guided = Guidance((0.3, 0.4, 0.5, 0.6), 0.25, (5.5, 0.4), 0.8, 0.3, figures, blank)
     for trial in _of("full"):
         _finish(trial, tmp_path, 0.9 + 0.02 * trial.seed, guidance=guided)
     _finish(_of("no-gating")[0], tmp_path, 0.8)
@@ -103,6 +102,18 @@ def test_an_image_that_one_network_could_not_judge_is_left_out_of_the_comparison
     assert fusion.differences["all"]["iou"].value == pytest.approx(-0.1)
 
 
+def test_a_figure_that_one_of_the_networks_lacks_has_no_mean(out: Path) -> None:
+    for trial in _of("full", 1):
+        path = trial.folder(out) / JUDGED
+        content = json.loads(path.read_text())
+        for image in content["images"]:
+            image["iou"] = None
+        path.write_text(json.dumps(content))
+    full = tabulate(PLAN, out, draws=20)[0]
+    assert "iou" not in full.figures["x"]
+    assert full.figures["x"]["accuracy"] == 1
+
+
 def test_a_damaged_trial_is_named(out: Path) -> None:
     path = _of("full")[0].folder(out) / JUDGED
     path.write_text("{")
@@ -124,7 +135,7 @@ def test_the_table_shows_what_is_known_and_says_what_is_not(out: Path) -> None:
     assert "1 of 2, not finished" in rows["no gating"]
     assert "2 of 4, not finished" in rows["no fusion"]
     assert "**-0.100** [-0.100, -0.100]" in text
-    assert "0.30, 0.40, 0.50, 0.60 | 0.25 | 0.800 | 0.300 | -0.200 | +0.000 |" in text
+    assert "0.30, 0.40, 0.50, 0.60 | 0.25 | 5.5 at 0.40 | 0.800 | 0.300 | -0.200 | +0.000 |" in text
     assert "(`no-gating`): No level is lifted" in text
 
 

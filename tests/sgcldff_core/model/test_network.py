@@ -11,7 +11,7 @@ import torch
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model import ModelConfig, build_network
 from sgcldff_core.model.backbone import HybridBackbone, imagenet_state
-from sgcldff_core.model.fusion import CrossLayerFusion, SaliencyAttention, SaliencyGate
+from sgcldff_core.model.fusion import CrossLayerFusion, SaliencyAttention, SaliencyGate, SaliencyVote
 from sgcldff_core.training import read_training_config
 
 RANDOM = ModelConfig(frozen_statistics=False)
@@ -77,13 +77,12 @@ def test_the_small_network_starts_from_the_same_weights() -> None:
     assert all(torch.equal(small[name], whole[name]) for name in shared)
 
 
-@pytest.mark.parametrize("switch", ["prior_channel", "gating"])
+@pytest.mark.parametrize("switch", ["prior_channel", "gating", "prior_vote"])
 def test_switches_of_saliency_decide_whether_the_prior_matters(pair, switch: str) -> None:
-    """With one of them on the prior changes the result; with both off it cannot."""
+    """With one of them on the prior changes the result; with all off it cannot."""
     image, prior = pair
-    alone = replace(RANDOM, **{"prior_channel": False, "gating": False, switch: True})
-    neither = replace(RANDOM, prior_channel=False, gating=False)
-    for config, matters in ((alone, True), (neither, False)):
+    none = replace(RANDOM, prior_channel=False, gating=False, prior_vote=False)
+    for config, matters in ((replace(none, **{switch: True}), True), (none, False)):
         torch.manual_seed(0)
         network = build_network(config).eval()
         if config.prior_channel:
@@ -92,6 +91,26 @@ def test_switches_of_saliency_decide_whether_the_prior_matters(pair, switch: str
         with torch.inference_mode():
             same = torch.equal(network(image, prior).cell, network(image, torch.zeros_like(prior)).cell)
         assert same is not matters
+
+
+def test_the_prior_votes_in_logits_and_turns_at_its_threshold() -> None:
+    vote = SaliencyVote(weight=6.0, threshold=0.5)
+    logits = vote(torch.full((1, 1, 1, 3), 0.25), torch.tensor([[[[0.0, 0.5, 1.0]]]]))
+    assert logits.flatten().tolist() == pytest.approx([-2.75, 0.25, 3.25], abs=1e-5)
+
+
+def test_the_vote_is_about_the_leukocyte_and_about_nothing_else(pair) -> None:
+    image, prior = pair
+    outputs = []
+    for voting in (True, False):
+        torch.manual_seed(0)
+        network = build_network(replace(RANDOM, prior_vote=voting)).eval()
+        with torch.inference_mode():
+            outputs.append(network(image, prior))
+    votes = 6 * (prior - 0.5)
+    torch.testing.assert_close(outputs[0].cell, outputs[1].cell + votes)
+    for name in ("nucleus", "distance", "fused"):
+        assert torch.equal(getattr(outputs[0], name), getattr(outputs[1], name))
 
 
 def test_without_fusion_shallow_levels_do_not_go_on() -> None:
