@@ -43,8 +43,8 @@ class Guidance:
         Norm of the stem's weights on the prior over the mean norm of those on red, green and blue;
         starts at 0. None without a prior channel.
     vote : tuple of float
-        Weight of the prior's vote on the mask in logits, which starts at 6, and the saliency at which it
-        turns, which starts at 0.5; empty without a vote.
+        Weight of the prior's vote on the mask in logits, which starts at 2.5, and the saliency at which it
+        turns, which starts at 0.35; empty without a vote.
     inside : float
         Share of the fused map's activation that is inside the leukocytes, mean over images.
     area : float

@@ -138,7 +138,7 @@ def _guidance(results: Sequence[RowResult]) -> list[str]:
         "",
         "Means over finished networks. Every α starts at 0.3; the prior channel is the norm of its weights over the "
         "mean norm of red, green and blue, and starts at 0. The vote is in logits, from no saliency to full, and turns "
-        "at the saliency named; it starts at 6 at 0.50. Activation inside is the share of the fused map's "
+        "at the saliency named; it starts at 2.5 at 0.35. Activation inside is the share of the fused map's "
         "activation within the leukocytes, area inside what it would be by chance. The last columns: by how much "
         "figures change when a trained network is given a prior of zeros, at the canonical scale (IoU: mean of the "
         "sources).",

@@ -82,7 +82,7 @@ class SaliencyVote(nn.Module):
         Value of tau at the start: the saliency above which the prior speaks for a leukocyte.
     """
 
-    def __init__(self, weight: float = 6.0, threshold: float = 0.5) -> None:
+    def __init__(self, weight: float = 2.5, threshold: float = 0.35) -> None:
         super().__init__()
         self.raw = nn.Parameter(torch.tensor(math.log(math.expm1(weight))))
         self.threshold = nn.Parameter(torch.tensor(threshold))

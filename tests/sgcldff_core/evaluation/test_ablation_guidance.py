@@ -37,7 +37,7 @@ def test_a_fresh_network_has_its_gates_ajar_and_no_ear_for_the_prior_channel(
     found = measure_guidance(network, samples, 40.0)
     assert found.alpha == pytest.approx((0.3,) * 4)
     assert found.channel_weight == 0
-    assert found.vote == pytest.approx((6, 0.5))
+    assert found.vote == pytest.approx((2.5, 0.35))
     assert 0 < found.area < 0.6
     assert 0 < found.inside < 1
     assert network.training

@@ -107,7 +107,7 @@ def test_the_vote_is_about_the_leukocyte_and_about_nothing_else(pair) -> None:
         network = build_network(replace(RANDOM, prior_vote=voting)).eval()
         with torch.inference_mode():
             outputs.append(network(image, prior))
-    votes = 6 * (prior - 0.5)
+    votes = 2.5 * (prior - 0.35)
     torch.testing.assert_close(outputs[0].cell, outputs[1].cell + votes)
     for name in ("nucleus", "distance", "fused"):
         assert torch.equal(getattr(outputs[0], name), getattr(outputs[1], name))
