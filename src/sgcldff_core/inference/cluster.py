@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -130,7 +130,7 @@ class Cluster:
 
     def each(
         self, task: Callable[[Model, Item], Result], items: Sequence[Item]
-    ) -> Iterator[tuple[Item, Result | ClusterError]]:
+    ) -> Generator[tuple[Item, Result | ClusterError]]:
         """Do a task for each item, see `sgcldff_core.inference.workforce.Workforce.each`."""
         from distributed import as_completed
 

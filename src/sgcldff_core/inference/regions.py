@@ -31,7 +31,6 @@ __all__ = [
     "RegionPrediction",
     "outlines_of",
     "predict_regions",
-    "region_side",
     "regions_of",
 ]
 
@@ -156,7 +155,7 @@ def predict_regions(
         If a setting is out of range.
     """
     margin = int(np.ceil(MARGIN * diameter))
-    regions = regions_of(shape, side or region_side(model, diameter), margin)
+    regions = regions_of(shape, side or _side(model, diameter), margin)
     stitcher = Stitcher(diameter)
     count = 0
     for done, (box, core) in enumerate(regions):

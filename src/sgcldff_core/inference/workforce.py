@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -28,7 +28,7 @@ class Workforce(Protocol):
 
     def each(
         self, task: Callable[[Model, Item], Result], items: Sequence[Item]
-    ) -> Iterator[tuple[Item, Result | ClusterError]]:
+    ) -> Generator[tuple[Item, Result | ClusterError]]:
         """Do a task for each item.
 
         Parameters
@@ -77,7 +77,7 @@ class Threads:
 
     def each(
         self, task: Callable[[Model, Item], Result], items: Sequence[Item]
-    ) -> Iterator[tuple[Item, Result | ClusterError]]:
+    ) -> Generator[tuple[Item, Result | ClusterError]]:
         """Do a task for each item, see `Workforce.each`."""
         failed: BaseException | None = None
         with _cores_shared_by(self.count), ThreadPoolExecutor(self.count) as pool:

@@ -10,7 +10,7 @@ import numpy as np
 
 import sgcldff_core
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.inference.regions import REGION, region_side, regions_of
+from sgcldff_core.inference.regions import REGION, regions_of
 from sgcldff_core.inference.scale import find_scale
 from sgcldff_core.inference.stitching import MARGIN, Box
 from sgcldff_core.inference.tiling import DEFAULT_TILE
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SlidePlan", "estimate_slide_diameter", "make_plan"]
 
 _PLACES, _ENOUGH = 8, 4  # where cells are measured at the most; places with cells that are enough
+_SHORTEST = 4.0  # margins: side of a region
 _SLACK = 1.05  # a level that is coarser than wanted by no more will do
 
 
@@ -106,7 +107,7 @@ def make_plan(
     skip : bool
         Whether to leave out empty and too thick regions.
     side : int, optional
-        Of a region in px of the level that is read; by default a few tiles.
+        Of a region in px of the level that is read; by default one tile.
 
     Returns
     -------
@@ -127,12 +128,18 @@ def make_plan(
         level=level,
         level_shape=pyramid.levels[level].shape,
         diameter=float(diameter),
-        side=side or region_side(model, here),
+        side=side or _side(model, here),
         margin=math.ceil(MARGIN * here),
         glass=overview.glass,
         skip=skip,
         model=model.sha256,
     )
+
+
+def _side(model: Model, diameter: float) -> int:
+    # One tile: no pixel is looked at twice within a region, and on a sparse slide most regions are left out.
+    tile = int(DEFAULT_TILE * diameter / model.config.canonical_diameter)
+    return max(tile, math.ceil(_SHORTEST * MARGIN * diameter) + 1)
 
 
 def estimate_slide_diameter(pyramid: Pyramid, overview: Overview, model: Model, *, tile: int = DEFAULT_TILE) -> float:

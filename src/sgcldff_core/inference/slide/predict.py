@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -122,7 +123,7 @@ def predict_slide(
     skip : bool
         Whether to leave out regions that a coarse look finds empty or too thick.
     side : int, optional
-        Of a region in px of the level that is read; by default a few tiles.
+        Of a region in px of the level that is read; by default one tile.
     workforce : Workforce, optional
         Who looks into the regions; by default one thread. The results do not depend on it.
     progress : callable, optional
@@ -219,12 +220,13 @@ def _look(
     ]
     done, lost = len(before), None
     _tell(progress, "finding cells", done, len(regions))
-    for _, answer in workforce.each(_look_and_note, tasks):
-        if isinstance(answer, ClusterError):
-            lost = answer  # the others are worth keeping
-            continue
-        done += 1
-        _tell(progress, "finding cells", done, len(regions))
+    with closing(workforce.each(_look_and_note, tasks)) as answers:
+        for _, answer in answers:
+            if isinstance(answer, ClusterError):
+                lost = answer  # the others are worth keeping
+                continue
+            done += 1
+            _tell(progress, "finding cells", done, len(regions))
     if lost is not None:
         raise ClusterError(f"{stem}: {len(regions) - done} of {len(regions)} regions are missing: {lost}")
     return len(before)
