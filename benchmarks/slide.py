@@ -44,20 +44,18 @@ class Mosaic:
         self.count = -(-size // PIECE)
         self.size = self.count * PIECE
         rng = np.random.default_rng(SEED)
-        pieces = _pieces()
         self.kinds = np.full((self.count, self.count), "glass", object)
         for row in range(self.count):
             for column in range(self.count):
                 self.kinds[row, column] = _kind(rng, (row + 0.5) / self.count, (column + 0.5) / self.count)
         self.turns = rng.integers(0, 8, self.kinds.shape)
-        self.pieces = pieces
         self.cells = sum(int(kind) for kind in self.kinds.ravel() if kind.isdigit())
 
     def band(self, row: int, factor: int) -> NDArray[np.uint8]:
         """Return one row of pieces, (h, W, 3), at a whole factor."""
         parts = []
         for kind, turn in zip(self.kinds[row], self.turns[row], strict=True):
-            piece = _reduced(np.rot90(self.pieces[kind], turn % 4), factor)
+            piece = _reduced(np.rot90(_pieces()[kind], turn % 4), factor)
             parts.append(piece[:, ::-1] if turn >= 4 else piece)
         return np.concatenate(parts, axis=1)
 
@@ -202,12 +200,12 @@ def main() -> None:
             continue
         out = args.folder / f"out-{mosaic.size}-{args.format}"
         rows.append(measure(path, out, args.model, mosaic.size**2 / 1e6, mosaic.cells))
-        print(json.dumps(rows[-1]), flush=True)
+        print(json.dumps(rows[-1]), flush=True)  # noqa: T201
     if rows:
-        print(pd.DataFrame(rows).to_string(index=False))
+        print(pd.DataFrame(rows).to_string(index=False))  # noqa: T201
     if len(rows) > 1:
         slope, start = np.polyfit([r["megapixels"] for r in rows], [r["cpu_seconds"] for r in rows], 1)
-        print(f"CPU seconds = {start:.1f} + {slope:.3f} x megapixels ({date.today().isoformat()})")
+        print(f"CPU seconds = {start:.1f} + {slope:.3f} x megapixels ({date.today().isoformat()})")  # noqa: T201
     if args.json:
         args.json.write_text(json.dumps({"date": date.today().isoformat(), "rows": rows}, indent=1) + "\n")
 

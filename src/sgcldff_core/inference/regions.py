@@ -178,8 +178,7 @@ def predict_regions(
         progress("finding cells", len(regions), len(regions))
 
 
-def region_side(model: Model, diameter: float) -> int:
-    """Return the side of a region, by default, in px of the plane where a cell has a diameter."""
+def _side(model: Model, diameter: float) -> int:
     return max(int(REGION * diameter / model.config.canonical_diameter), int(np.ceil(4 * MARGIN * diameter)) + 1)
 
 
