@@ -158,10 +158,11 @@ def test_what_is_no_slide_is_refused_by_name(tmp_path: Path, pixels: NDArray[np.
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"compressor": {"id": "pickle", "protocol": 5}}, "its chunks are packed with 'pickle'"),
-        ({"filters": [{"id": "pickle", "protocol": 5}], "dtype": "|O"}, "no OME-Zarr image|pickle|it holds object"),
+        ({"compressor": {"id": "pickle", "protocol": 5}}, "no OME-Zarr image|its chunks are packed with 'pickle'"),
+        ({"filters": [{"id": "pickle", "protocol": 5}], "dtype": "|O"}, "no OME-Zarr image|packed with 'pickle'"),
+        ({"filters": [{"id": "base64"}]}, "its chunks are packed with 'base64'"),
     ],
-    ids=["compressor", "objects"],
+    ids=["compressor", "objects", "unknown to us"],
 )
 def test_chunks_that_only_a_program_unpacks_are_refused(
     tmp_path: Path, pixels: NDArray[np.uint8], change: dict[str, Any], reason: str
