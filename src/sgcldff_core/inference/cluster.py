@@ -146,7 +146,7 @@ class Cluster:
             return futures
 
         try:
-            done = as_completed(hand_out(self._places()))
+            done = as_completed(hand_out(self._places()), loop=self.client.loop)
             for future in done:
                 item = handed.pop(future)
                 result = _result_of(future)
