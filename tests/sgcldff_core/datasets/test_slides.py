@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from dask import delayed
 from numpy.typing import NDArray
 from PIL import Image
 
 from sgcldff_core.datasets.ome_zarr import create_levels, level_shapes, multiscales
+from sgcldff_core.datasets.ome_zarr_writer import write_ome_zarr
 from sgcldff_core.datasets.pyramids import Pyramid
 from sgcldff_core.datasets.slides import is_slide, open_slide
 from sgcldff_core.errors import FormatError, UnreadableImageError
@@ -189,3 +191,27 @@ def test_a_truncated_slide_is_refused(tmp_path: Path, pixels: NDArray[np.uint8])
     assert not is_slide(path)
     with pytest.raises(UnreadableImageError, match="truncated or damaged"):
         open_slide(path)
+
+
+def test_an_array_is_written_with_its_coarser_levels(tmp_path: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (1101, 2051, 3), dtype=np.uint8)
+    write_ome_zarr(da.from_array(image, chunks=700), tmp_path / "x.ome.zarr")
+    slide = open_slide(tmp_path / "x.ome.zarr")
+    assert [level.shape for level in slide.levels] == [(1101, 2051), (551, 1026), (276, 513)]
+    np.testing.assert_array_equal(slide.levels[0].read((0, 0, 1101, 2051)), image)
+    half = slide.levels[1].read((0, 0, 551, 1026))
+    want = image[:1100, :2050].reshape(550, 2, 1025, 2, 3).mean((1, 3))
+    np.testing.assert_allclose(half[:550, :1025], want, atol=0.5)
+    np.testing.assert_allclose(half[550, :1025], image[1100, :2050].reshape(1025, 2, 3).mean(1), atol=0.5)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.ome.zarr"]
+
+
+def test_a_slide_whose_writing_fails_does_not_appear(tmp_path: Path) -> None:
+    broken = da.from_delayed(delayed(_fails)(), (90, 90, 3), np.uint8)
+    with pytest.raises(OSError, match="gone"):
+        write_ome_zarr(broken, tmp_path / "x.ome.zarr")
+    assert not list(tmp_path.iterdir())
+
+
+def _fails() -> None:
+    raise OSError("gone")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ class LabelWriter:
     def finish(self) -> None:
         """Make the coarser levels, and let the group appear."""
         touched = self._touched
-        for fine, coarse in zip(self._levels, self._levels[1:], strict=False):
+        for fine, coarse in pairwise(self._levels):
             touched = {(row // 2, column // 2) for row, column in touched}
             for row, column in sorted(touched):
                 y, x = row * _CHUNK, column * _CHUNK
