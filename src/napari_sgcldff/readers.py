@@ -20,6 +20,7 @@ from napari_sgcldff.annotation_files import (
 )
 from napari_sgcldff.layers import KEY, annotation_layer
 from napari_sgcldff.predict_outputs import LABELS_SUFFIX, is_output, output_samples, read_outputs
+from napari_sgcldff.slide_layers import slide_reader
 from sgcldff_core.datasets import open_dataset, read_image_size
 from sgcldff_core.datasets.history import CURATED_INDEX
 from sgcldff_core.datasets.kinds import leukocyte_boxes
@@ -50,7 +51,7 @@ def napari_get_reader(path: str | Sequence[str]) -> Reader | None:
     ----------
     path : str or sequence of str
         What the user opens: the folder or index of a data set, an annotation of Pascal VOC or
-        ALL-IDB, a table of cells, or a label image that ``sgcldff predict`` wrote.
+        ALL-IDB, a table of cells, a slide, or labels that ``sgcldff predict`` wrote.
 
     Returns
     -------
@@ -67,6 +68,8 @@ def napari_get_reader(path: str | Sequence[str]) -> Reader | None:
 
 def _reader_of(path: Path) -> Reader | None:
     suffix = path.suffix.lower()
+    if (reader := slide_reader(path)) is not None:
+        return reader
     if path.is_dir() or suffix == ".json":
         if not _is_surveyable(path):
             return None

@@ -11,6 +11,7 @@
     │   ├── ModelNotFoundError    no model of that name or at that path
     │   └── CorruptModelError     weights or description do not fit each other
     ├── ConfigError               a setting is unknown, out of range, or contradicts another
+    ├── ClusterError              workers elsewhere cannot be reached, died, or do not fit
     ├── DownloadError             a download failed, or its checksum is wrong
     └── CancelledError            the caller asked to stop
 
@@ -23,6 +24,7 @@ from pathlib import Path
 
 __all__ = [
     "CancelledError",
+    "ClusterError",
     "ConfigError",
     "CorruptModelError",
     "DataError",
@@ -90,6 +92,10 @@ class CorruptModelError(ModelError):
 
 class ConfigError(SgcldffError, ValueError):
     """A setting is unknown, out of range, or contradicts another."""
+
+
+class ClusterError(SgcldffError):
+    """Workers of a cluster cannot be reached, died, or do not fit this process."""
 
 
 class DownloadError(SgcldffError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import typer
@@ -25,6 +26,7 @@ from sgcldff_core.cli.app import app
 from sgcldff_core.datasets import open_dataset
 from sgcldff_core.datasets.catalog import CATALOG
 from sgcldff_core.datasets.conversion import WRITERS
+from sgcldff_core.datasets.slides import open_slide
 from sgcldff_core.saliency import compute_prior, registry
 from sgcldff_core.taxonomy import LEUKOCYTES
 
@@ -130,7 +132,10 @@ PROGRAMS = {
     "pytest": _refuse_missing_file,
     ".": _refuse_missing_file,
     "zensical": _refuse_missing_file,
-    **dict.fromkeys(("git", "lint-imports", "mypy", "napari", "pre-commit", "ruff"), lambda words: None),
+    **dict.fromkeys(
+        ("dask", "fabric", "git", "lint-imports", "mypy", "napari", "pre-commit", "ruff", "torchrun"),
+        lambda words: None,
+    ),
 }
 
 
@@ -194,6 +199,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     known = {"image": "a", "label": "1", "class": "monocyte", "confidence": "0.6", "needs_review": "True"}
     rows = [columns, [known.get(name, "0") for name in columns]]
     (tmp_path / "results" / "cells.csv").write_text("\n".join(map(",".join, rows)) + "\n", encoding="utf-8")
+    pd.DataFrame([known | {"confidence": 0.6, "needs_review": True}]).to_parquet(
+        tmp_path / "results" / "slide_cells.parquet"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -217,6 +225,8 @@ def test_what_is_marked_to_run_runs(snippet: Snippet, work: Path, monkeypatch: p
     if snippet.page.name == "architecture.md":
         _announce(monkeypatch, registry.__name__, found["darkness"])
         assert compute_prior(np.full((2, 3, 3), 51, np.uint8), "darkness") == pytest.approx(0.8)
+    if snippet.page.name == "slide.md" and "write_ome_zarr" in snippet.body:
+        assert open_slide("slide.ome.zarr").shape == (512, 640)
 
 
 def _announce(monkeypatch: pytest.MonkeyPatch, module: str, offered: Any) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +19,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from sgcldff_core.inference.batch import BatchResult
+    from sgcldff_core.inference.batch import BatchResult, FileStep
+    from sgcldff_core.inference.cluster import Cluster
+    from sgcldff_core.model import Model
 
 __all__ = ["demo", "predict"]
 
@@ -24,7 +29,9 @@ _DEMO_SEED = 12
 
 
 def predict(
-    patterns: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Image files, folders, or patterns.")],
+    patterns: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Image files, slides, folders, or patterns.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write; made if it is missing.")],
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME_OR_PATH", help="The model; the shipped one by default.")
@@ -35,7 +42,16 @@ def predict(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Also write Grad-CAM maps.")] = False,
     device: Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Images worked on at the same time.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", help="Images, or regions of a slide, worked on at the same time.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", metavar="ADDRESS", help="Of a dask cluster that does the work, or its file."),
+    ] = None,
+    every_region: Annotated[
+        bool, typer.Option("--every-region", help="Of slides: also look where a coarse look finds no cells.")
+    ] = False,
     sets: Annotated[
         float | None,
         typer.Option("--sets", metavar="COVERAGE", help="Also write class_sets.csv: which classes a cell may be of."),
@@ -43,7 +59,8 @@ def predict(
 ) -> None:
     """Outline, name and explain every leukocyte in images of smears.
 
-    Writes for each image its label image, saliency and overlay; and for all of them cells.csv,
+    Writes for each image its label image, saliency and overlay; for each slide (OME-Zarr, OME-TIFF)
+    its labels as OME-Zarr, its cells as Parquet and an overview; and for all of them cells.csv,
     differential.csv and run.json. With --sets 0.9 (or another coverage that the model was fitted
     for) the true class of nine cells in ten is to be in its set, on smears like those of the fit.
 
@@ -58,7 +75,8 @@ def predict(
     if not paths:
         raise ConfigError(f"{out} holds only what predict wrote; name the folder of the images")
     inputs = dict(zip(output_stems(paths), paths, strict=True))
-    _report(_run(inputs, out, model, diameter, explain, device, workers, sets), out)
+    asked = _Asked(model, diameter, explain, device, workers, scheduler, not every_region, sets)
+    _report(_run(inputs, out, asked), out)
 
 
 def demo(
@@ -76,37 +94,68 @@ def demo(
     file = out / "smear.png"
     with written_atomically(file) as draft:
         Image.fromarray(np.asarray(smear.image)).save(draft)
-    _report(_run({"smear": file}, out, None, None, True, "auto", 1), out)
+    _report(_run({"smear": file}, out, _Asked(explain=True)), out)
 
 
-def _run(
-    inputs: dict[str, Path],
-    out: Path,
-    model: str | None,
-    diameter: float | None,
-    explain: bool,
-    device: str,
-    workers: int,
-    sets: float | None = None,
-) -> BatchResult:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    model: str | None = None
+    diameter: float | None = None
+    explain: bool = False
+    device: str = "auto"
+    workers: int = 1
+    scheduler: str | None = None
+    skip: bool = True
+    sets: float | None = None
+
+
+def _run(inputs: dict[str, Path], out: Path, asked: _Asked) -> BatchResult:
     # torch takes seconds to load: not for --help, and not before the inputs are known to be there.
     from sgcldff_core.inference.batch import predict_files
     from sgcldff_core.inference.device import choose_device
     from sgcldff_core.model import load_model
     from sgcldff_core.training.conformal import kept_threshold
 
-    loaded = load_model(model, device=choose_device(device))
-    threshold = None if sets is None else kept_threshold(loaded.calibration, sets)
-    with progress_bar() as bar:
+    loaded = load_model(asked.model, device=choose_device(asked.device))
+    threshold = None if asked.sets is None else kept_threshold(loaded.calibration, asked.sets)
+    with _workforce(asked, loaded) as workforce, progress_bar() as bar:
         task = bar.add_task("finding cells", total=len(inputs))
+        regions = bar.add_task("regions", total=None, visible=False)
 
         def step(done: int, total: int, path: Path) -> None:
             bar.update(task, completed=done, description=path.name)
 
-        result = predict_files(inputs, loaded, out, diameter=diameter, explain=explain, workers=workers, progress=step)
+        def watch(at: FileStep) -> None:
+            # Only a slide has so many steps that they are worth a line.
+            if len(inputs) == 1 and at.total > 1:
+                bar.update(regions, completed=at.done, total=at.total, description=at.stage, visible=True)
+
+        result = predict_files(
+            inputs,
+            loaded,
+            out,
+            diameter=asked.diameter,
+            explain=asked.explain,
+            skip=asked.skip,
+            workers=asked.workers,
+            workforce=workforce,
+            progress=step,
+            watch=watch,
+        )
     if threshold is not None:
         _write_class_sets(result.cells, loaded.config.classes, threshold, out)
     return result
+
+
+@contextmanager
+def _workforce(asked: _Asked, model: Model) -> Iterator[Cluster | None]:
+    if asked.scheduler is None:
+        yield None
+        return
+    from sgcldff_core.inference.cluster import Cluster, connect
+
+    with connect(asked.scheduler) as client:
+        yield Cluster.of_model(client, model, asked.model, asked.device)
 
 
 def _write_class_sets(cells: pd.DataFrame, classes: Sequence[str], threshold: float, out: Path) -> None:
@@ -119,10 +168,9 @@ def _write_class_sets(cells: pd.DataFrame, classes: Sequence[str], threshold: fl
 
 def _report(result: BatchResult, out: Path) -> None:
     stdout.print(_differential_table(result))
-    flagged = int(result.cells["needs_review"].sum())
     images = len(result.files) - len(result.failures)
     stdout.print(
-        f"{len(result.cells)} cells in {images} of {len(result.files)} images, {flagged} to look at again; "
+        f"{result.count} cells in {images} of {len(result.files)} images, {result.to_review} to look at again; "
         f"written to {out}",
         markup=False,
         soft_wrap=True,

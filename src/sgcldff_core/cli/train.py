@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,14 +94,26 @@ def _refuse_to_overwrite(out: Path, resume: bool) -> None:
 def _launch(settings: TrainingConfig, device: str, devices: int) -> Fabric:
     from lightning_fabric import Fabric
 
+    processes, nodes = _launched_from_outside(devices)
     try:
         fabric = Fabric(
             accelerator=device,
-            devices=devices,
-            strategy="ddp" if devices > 1 else "auto",
+            devices=processes,
+            num_nodes=nodes,
+            strategy="ddp" if processes * nodes > 1 else "auto",
             precision=settings.precision,  # type: ignore[arg-type]
         )
     except (TypeError, ValueError, RuntimeError) as refused:
-        raise ConfigError(f"device {device!r} x {devices}, precision {settings.precision!r}: {refused}") from refused
+        raise ConfigError(f"device {device!r} x {processes}, precision {settings.precision!r}: {refused}") from refused
     fabric.launch()
     return fabric
+
+
+def _launched_from_outside(devices: int) -> tuple[int, int]:
+    """Return processes a node and nodes: those of torchrun or ``fabric run`` where one of them runs this."""
+    here, everywhere = (os.environ.get(name) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    if here is None or everywhere is None:
+        return devices, 1
+    if devices not in (1, int(here)):
+        raise ConfigError(f"--devices {devices} contradicts the {here} processes that run this; leave it out")
+    return int(here), int(everywhere) // int(here)

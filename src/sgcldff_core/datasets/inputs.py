@@ -91,14 +91,18 @@ def output_stems(paths: Sequence[Path]) -> list[str]:
     >>> output_stems([Path("a/1.png"), Path("b/1.png"), Path("b/1-2.png")])
     ['1', '1-3', '1-2']
     """
-    own = {path.stem.lower() for path in paths}
+    own = {_stem(path).lower() for path in paths}
     taken: set[str] = set()
     stems = []
     for path in paths:
-        stem, number = path.stem, 1
+        stem, number = _stem(path), 1
         while stem.lower() in taken or (number > 1 and stem.lower() in own):
             number += 1
-            stem = f"{path.stem}-{number}"
+            stem = f"{_stem(path)}-{number}"
         taken.add(stem.lower())
         stems.append(stem)
     return stems
+
+
+def _stem(path: Path) -> str:
+    return path.stem.removesuffix(".ome") if _is_slide_folder(path) else path.stem

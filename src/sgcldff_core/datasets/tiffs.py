@@ -18,7 +18,7 @@ from sgcldff_core.datasets.decoding import Pixels, check_pixel_count, decode_pil
 from sgcldff_core.datasets.depth import full_scale
 from sgcldff_core.errors import UnreadableImageError
 
-__all__ = ["decode_tiff", "is_tiff", "tiff_shape"]
+__all__ = ["check_whole", "decode_tiff", "is_tiff", "refuse_truncated", "tiff_shape"]
 
 _REMEDY = "save it anew as an 8-bit RGB TIFF or PNG"
 
@@ -40,7 +40,7 @@ def is_tiff(path: Path) -> bool:
         return file.read(4) in _MAGIC
 
 
-def _check_whole(path: Path) -> None:
+def check_whole(path: Path) -> None:
     """Refuse a TIFF that ends before its last page or description: tifffile would make do with the rest."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -66,7 +66,7 @@ def _check_whole(path: Path) -> None:
 
 def tiff_shape(path: Path) -> tuple[int, int]:
     """Return height and width of the first plane, upright, without decoding it."""
-    _check_whole(path)
+    check_whole(path)
     with TiffFile(path) as tiff:
         page = tiff.series[0].keyframe
         shape = page.imagelength, page.imagewidth
@@ -94,7 +94,7 @@ def decode_tiff(path: Path, max_pixels: int | None, *, numbers: bool = False) ->
     UnreadableImageError
         If its channels are neither grey nor RGB.
     """
-    _check_whole(path)
+    check_whole(path)
     with TiffFile(path) as tiff:
         series = tiff.series[0]
         page = series.keyframe
@@ -147,7 +147,7 @@ def _first_plane(path: Path, series: TiffPageSeries) -> tuple[NDArray[Any], str]
     page = series.keyframe
     if len(series.pages) <= numbers.max():
         # Pages in one block behind the first, as ImageJ writes stacks.
-        _refuse_truncated(path, page, [(series.dataoffset or 0, series.nbytes)])
+        refuse_truncated(path, page, [(series.dataoffset or 0, series.nbytes)])
         return series.asarray().reshape(-1, *page.shape)[numbers.ravel()].reshape(*numbers.shape, *page.shape), axes
     planes = []
     for number in numbers.ravel():
@@ -155,7 +155,7 @@ def _first_plane(path: Path, series: TiffPageSeries) -> tuple[NDArray[Any], str]
         if plane is None:
             raise UnreadableImageError(path, "a page that its description names is missing", _REMEDY)
         blocks = list(zip(plane.dataoffsets, plane.databytecounts, strict=True))
-        _refuse_truncated(path, plane, blocks)
+        refuse_truncated(path, plane, blocks)
         _refuse_bombs(path, plane, blocks)
         planes.append(plane.asarray())
     return np.stack(planes).reshape(*numbers.shape, *page.shape), axes
@@ -171,8 +171,8 @@ def _by_pillow(path: Path, series: TiffPageSeries, max_pixels: int | None, numbe
     return frames[0] if len(frames) == 1 else Pixels(np.dstack([frame.array for frame in frames]))
 
 
-def _refuse_truncated(path: Path, page: TiffPage | TiffFrame, blocks: list[tuple[int, int]]) -> None:
-    # tifffile fills what lies behind the end of the file with zeros.
+def refuse_truncated(path: Path, page: TiffPage | TiffFrame, blocks: list[tuple[int, int]]) -> None:
+    """Refuse blocks (offset, bytes) behind the end of the file: tifffile would fill them with zeros."""
     size = page.parent.filehandle.size
     if any(offset + count > size for offset, count in blocks):
         raise UnreadableImageError(path, "the image is truncated", "copy it again from its source")

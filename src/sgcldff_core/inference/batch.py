@@ -3,112 +3,39 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 
-import sgcldff_core
 from sgcldff_core.cells import cell_columns, differential
 from sgcldff_core.datasets.rasters import read_rgb
-from sgcldff_core.errors import CancelledError, ConfigError, SgcldffError
+from sgcldff_core.datasets.slides import is_slide
+from sgcldff_core.errors import CancelledError, ClusterError, ConfigError, SgcldffError
 from sgcldff_core.files import written_atomically
+from sgcldff_core.inference.batch_results import BatchResult, FileResult, FileStep
 from sgcldff_core.inference.outputs import write_prediction, write_table
 from sgcldff_core.inference.prediction import predict_image
+from sgcldff_core.inference.run_report import run_report
+from sgcldff_core.inference.slide import predict_slide
+from sgcldff_core.inference.workforce import Threads
 
 if TYPE_CHECKING:
+    from sgcldff_core.inference.workforce import Workforce
     from sgcldff_core.model import Model
 
 __all__ = ["BatchResult", "FileResult", "FileStep", "predict_files"]
 
-_REPORTED_VERSIONS = ("numpy", "scipy", "scikit-image", "pandas", "torch", "timm")
+_SLIDES_AT_ONCE = 4  # where others look into their regions, and this process plans and stitches
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FileResult:
-    """What became of one file.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    stem : str
-        What its outputs begin with, and its name in the tables.
-    seconds : float
-        That it took.
-    cells : DataFrame or None
-        Its cells; None where it failed.
-    diameter : float or None
-        Of a typical cell in px.
-    problem : str
-        Why it failed; empty where it did not.
-    """
-
-    path: Path
-    stem: str
-    seconds: float
-    cells: pd.DataFrame | None
-    diameter: float | None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FileStep:
-    """How far one file is.
-
-    Attributes
-    ----------
-    stem : str
-        Of the file.
-    stage : str
-        What is done to it now.
-    done, total : int
-        Steps of this stage; a total of 0 means that it is not known.
-    result : FileResult or None
-        What became of it, once it is over.
-    """
-
-    stem: str
-    stage: str
-    done: int
-    total: int
-    result: FileResult | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchResult:
-    """What became of all files.
-
-    Attributes
-    ----------
-    files : tuple of FileResult
-        In the order in which they were given.
-    cells : DataFrame
-        The cells of all of them.
-    differential : DataFrame
-        Counts by image and class.
-    seconds : float
-        From the first to the last.
-    """
-
-    files: tuple[FileResult, ...]
-    cells: pd.DataFrame
-    differential: pd.DataFrame
-    seconds: float
-
-    @property
-    def failures(self) -> tuple[FileResult, ...]:
-        """Files that could not be used."""
-        return tuple(file for file in self.files if file.problem)
+Watch = Callable[[FileStep], None]
 
 
 def predict_files(
@@ -118,16 +45,18 @@ def predict_files(
     *,
     diameter: float | None = None,
     explain: bool = False,
+    skip: bool = True,
     workers: int = 1,
+    workforce: Workforce | None = None,
     progress: Callable[[int, int, Path], None] | None = None,
-    watch: Callable[[FileStep], None] | None = None,
+    watch: Watch | None = None,
 ) -> BatchResult:
     """Predict files and write everything that ``sgcldff predict`` writes.
 
     Parameters
     ----------
     inputs : mapping of str to Path
-        Image files, by what the names of their outputs begin with.
+        Image files and slides, by what the names of their outputs begin with.
     model : Model
         Shared by all workers.
     folder : Path
@@ -135,21 +64,26 @@ def predict_files(
     diameter : float, optional
         Of a typical leukocyte in px, the same for all; estimated for each image by default.
     explain : bool
-        Whether to write Grad-CAM maps.
+        Whether to write Grad-CAM maps; of slides there are none.
+    skip : bool
+        Whether to leave out regions of slides that a coarse look finds empty or too thick.
     workers : int
-        Images that are worked on at the same time, in threads that share the processor's cores;
-        the results do not depend on it.
+        Images, or regions of a slide, that are worked on at the same time, in threads that share the
+        processor's cores; the results do not depend on it.
+    workforce : Workforce, optional
+        Others that do the work, such as `sgcldff_core.inference.cluster.Cluster`, instead of
+        `workers`; the results do not depend on them.
     progress : callable, optional
         Called, in any order, with files done, files in all, and the file that was done.
     watch : callable, optional
-        Called at each step of each file, by the thread that works on it. When it raises
-        `CancelledError`, no other file is begun, the tables are written of those that were done,
-        and the error goes on to the caller.
+        Called at each step of each file, by the thread that works on it; of what is done elsewhere,
+        only when it is over. When it raises `CancelledError`, no other file is begun, the tables are
+        written of those that were done, and the error goes on to the caller.
 
     Returns
     -------
     BatchResult
-        Also written: ``cells.csv``, ``differential.csv`` and ``run.json``.
+        Also written: ``cells.csv`` (unless all are slides), ``differential.csv`` and ``run.json``.
 
     Raises
     ------
@@ -160,33 +94,26 @@ def predict_files(
     OSError
         If the folder cannot be written to.
     """
-    if workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {workers}")
+    workforce = workforce or Threads(model, workers)
     if diameter is not None and not 1 <= diameter < float("inf"):
         raise ConfigError(f"diameter must be at least 1 px, got {diameter}")
     folder.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.perf_counter()
-    results: list[FileResult] = []
+    tasks = [_FileTask(path, stem, folder.resolve(), diameter, explain, skip) for stem, path in inputs.items()]
+    results: dict[str, FileResult] = {}
     stopped: CancelledError | None = None
-    with _cores_shared_by(workers), ThreadPoolExecutor(workers) as pool:
-        pending = [
-            pool.submit(_predict_file, path, stem, model, folder, diameter, explain, watch)
-            for stem, path in inputs.items()
-        ]
-        try:
-            for done, future in enumerate(pending, start=1):
-                results.append(future.result())
+    try:
+        with closing(_results(tasks, model, workforce, watch)) as over:
+            for result in over:
+                results[result.stem] = result
                 if progress is not None:
-                    progress(done, len(inputs), results[-1].path)
-        except BaseException as error:
-            pool.shutdown(wait=True, cancel_futures=True)
-            if not isinstance(error, CancelledError):
-                raise
-            stopped = error
-            later = pending[len(results) :]
-            results += [f.result() for f in later if f.done() and not f.cancelled() and f.exception() is None]
-    result = _sum_up(results, model.config.classes, time.perf_counter() - clock)
-    write_table(result.cells, folder / "cells.csv")
+                    progress(len(results), len(inputs), result.path)
+    except CancelledError as asked:
+        stopped = asked
+    ordered = [results[stem] for stem in inputs if stem in results]
+    result = _sum_up(ordered, model.config.classes, time.perf_counter() - clock)
+    if not all(file.slide for file in ordered) or not ordered:
+        write_table(result.cells, folder / "cells.csv")
     write_table(result.differential, folder / "differential.csv")
     parameters = {
         "diameter": diameter,
@@ -194,9 +121,9 @@ def predict_files(
         "workers": workers,
         "device": str(model.network.mean.device),
     }
-    report = _report(result, model, started, parameters)
+    report = run_report(result, model, started, parameters)
     if stopped is not None:
-        report["stopped"] = f"after {len(results)} of {len(inputs)} images"
+        report["stopped"] = f"after {len(ordered)} of {len(inputs)} images"
     with written_atomically(folder / "run.json") as draft:
         draft.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if stopped is not None:
@@ -204,85 +131,107 @@ def predict_files(
     return result
 
 
-def _sum_up(results: list[FileResult], classes: Sequence[str], seconds: float) -> BatchResult:
-    tables = [r.cells for r in results if r.cells is not None and len(r.cells)]
-    cells = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cell_columns(classes))
-    counts = differential(cells, classes, [r.stem for r in results if not r.problem])
-    return BatchResult(tuple(results), cells, counts, seconds)
+@dataclass(frozen=True, slots=True)
+class _FileTask:
+    path: Path
+    stem: str
+    folder: Path
+    diameter: float | None
+    explain: bool
+    skip: bool
+    watch: Watch | None = None
 
 
-def _predict_file(
-    path: Path,
-    stem: str,
-    model: Model,
-    folder: Path,
-    diameter: float | None,
-    explain: bool,
-    watch: Callable[[FileStep], None] | None,
-) -> FileResult:
+def _results(
+    tasks: Sequence[_FileTask], model: Model, workforce: Workforce, watch: Watch | None
+) -> Generator[FileResult]:
+    """Yield what becomes of each file, as it is known."""
+    slides = [task for task in tasks if is_slide(task.path)]
+    images = [task for task in tasks if task not in slides]
+    if not workforce.distant:
+        images = [replace(task, watch=watch) for task in images]
+    with closing(workforce.each(_predict_file, images)) as over:
+        for task, result in over:
+            if isinstance(result, ClusterError):
+                result = FileResult(task.path, task.stem, 0.0, None, None, f"{task.path}: {result}")
+            if workforce.distant:
+                _tell(watch, task, "over", 1, 1, result)
+            yield result
+    with ThreadPoolExecutor(_SLIDES_AT_ONCE if workforce.distant else 1) as pool:
+        pending = [pool.submit(_predict_slide, task, model, workforce, watch) for task in slides]
+        try:
+            for future in as_completed(pending):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _predict_file(model: Model, task: _FileTask) -> FileResult:
     clock = time.perf_counter()
 
-    def tell(stage: str, done: int, total: int) -> None:
-        if watch is not None:
-            watch(FileStep(stem, stage, done, total))
-
-    try:
+    def work() -> FileResult:
+        tell = partial(_tell, task.watch, task)
         tell("reading", 0, 0)
-        image = read_rgb(path)
-        prediction = predict_image(image, model, name=stem, diameter=diameter, explain=explain, progress=tell)
+        image = read_rgb(task.path)
+        prediction = predict_image(
+            image, model, name=task.stem, diameter=task.diameter, explain=task.explain, progress=tell
+        )
         tell("writing", 0, 0)
-        write_prediction(prediction, image, model.config.classes, folder, stem)
-        result = FileResult(path, stem, time.perf_counter() - clock, prediction.cells, prediction.diameter)
+        write_prediction(prediction, image, model.config.classes, task.folder, task.stem)
+        seconds = time.perf_counter() - clock
+        return FileResult(task.path, task.stem, seconds, prediction.cells, prediction.diameter)
+
+    return _over(task, task.watch, work, clock)
+
+
+def _predict_slide(task: _FileTask, model: Model, workforce: Workforce, watch: Watch | None) -> FileResult:
+    clock = time.perf_counter()
+
+    def work() -> FileResult:
+        found = predict_slide(
+            task.path,
+            model,
+            task.folder,
+            stem=task.stem,
+            diameter=task.diameter,
+            skip=task.skip,
+            workforce=workforce,
+            progress=partial(_tell, watch, task),
+        )
+        return FileResult(task.path, task.stem, found.seconds, found.cells, found.plan.diameter, slide=found)
+
+    return _over(task, watch, work, clock)
+
+
+def _over(task: _FileTask, watch: Watch | None, work: Callable[[], FileResult], clock: float) -> FileResult:
+    """Do the work on a file, and tell what became of it whichever way it ends."""
+    problem = ""
+    try:
+        result = work()
     except CancelledError:
         raise
     except (SgcldffError, OSError) as error:
-        result = FileResult(path, stem, time.perf_counter() - clock, None, None, str(error))
+        problem = str(error)
     except (MemoryError, RuntimeError) as error:  # torch raises the latter when the CPU has no memory left
-        problem = f"{path}: {str(error) or 'not enough memory'}; give a smaller image"
-        result = FileResult(path, stem, time.perf_counter() - clock, None, None, problem)
-    if watch is not None:
-        watch(FileStep(stem, "over", 1, 1, result))
+        problem = f"{task.path}: {str(error) or 'not enough memory'}; give a smaller image"
+    if problem:
+        result = FileResult(task.path, task.stem, time.perf_counter() - clock, None, None, problem)
+    _tell(watch, task, "over", 1, 1, result)
     return result
 
 
-@contextmanager
-def _cores_shared_by(workers: int) -> Iterator[None]:
-    # Each thread that calls torch gets torch's whole number of threads: too many by the factor `workers`.
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before // workers))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _tell(
+    watch: Watch | None, task: _FileTask, stage: str, done: int, total: int, result: FileResult | None = None
+) -> None:
+    if watch is not None:
+        watch(FileStep(task.stem, stage, done, total, result))
 
 
-def _report(result: BatchResult, model: Model, started: datetime, parameters: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round(result.seconds, 3),
-        "versions": {
-            "sgcldff": sgcldff_core.__version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in _REPORTED_VERSIONS},
-        },
-        "model": {
-            "name": model.name,
-            "sha256": model.sha256,
-            "classes": list(model.config.classes),
-            "canonical_diameter": model.config.canonical_diameter,
-            "temperature": model.temperature,
-        },
-        "parameters": parameters,
-        "images": [
-            {
-                "file": str(file.path),
-                "image": file.stem,
-                "cells": len(file.cells),
-                "diameter_px": file.diameter,
-                "seconds": round(file.seconds, 3),
-            }
-            for file in result.files
-            if file.cells is not None
-        ],
-        "failures": [{"file": str(file.path), "problem": file.problem} for file in result.failures],
-    }
+def _sum_up(results: list[FileResult], classes: Sequence[str], seconds: float) -> BatchResult:
+    found = [r for r in results if r.cells is not None and len(r.cells)]
+    tables = [r.cells for r in found if r.slide is None]
+    cells = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cell_columns(classes))
+    named = [r.cells[["image", "class"]] for r in found if r.cells is not None]
+    counted = pd.concat(named, ignore_index=True) if named else cells
+    counts = differential(counted, classes, [r.stem for r in results if not r.problem])
+    return BatchResult(tuple(results), cells, counts, seconds)

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["OUTPUT_SUFFIXES", "write_prediction", "write_table"]
 
-OUTPUT_SUFFIXES = ("_labels.tif", "_saliency.tif", "_gradcam.tif", "_overlay.png")
-"""What follows the stem in the names of the files of one image."""
+OUTPUT_SUFFIXES = (
+    *("_labels.tif", "_saliency.tif", "_gradcam.tif", "_overlay.png"),
+    *("_labels.ome.zarr", "_cells.parquet", "_overview.png"),
+)
+"""What follows the stem in the names of the files of one image, and of one slide."""
 
 
 def write_prediction(

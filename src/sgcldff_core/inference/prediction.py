@@ -80,6 +80,7 @@ def predict_image(
     explain: bool = False,
     tile: int = DEFAULT_TILE,
     flips: bool = False,
+    size: tuple[int, int] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Prediction:
     """Find, outline, name and explain every leukocyte of an image.
@@ -100,13 +101,16 @@ def predict_image(
         Side of a tile in px at the canonical scale, a multiple of 32.
     flips : bool
         Average over all four mirror images instead of two: slower.
+    size : tuple of int, optional
+        Height and width at which everything is returned, where `image` is a smaller copy of a
+        plane; by default those of `image`.
     progress : callable, optional
         Called with the name of the stage, steps done and steps in all; may raise to stop.
 
     Returns
     -------
     Prediction
-        Everything at the size of `image`.
+        Everything at the size of `image`, or at `size`; the diameter is in px of `image`.
 
     Raises
     ------
@@ -135,7 +139,7 @@ def predict_image(
     mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if direct.labels.any() else []
     view, reflected = look_again(direct, model, mirrors, tile=tile, progress=stage("looking in the mirror"))
     return describe_cells(
-        view, model, (direct.foreground, reflected), image.shape[:2], name=name, explain=explain, step=step
+        view, model, (direct.foreground, reflected), size or image.shape[:2], name=name, explain=explain, step=step
     )
 
 

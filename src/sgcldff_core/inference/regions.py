@@ -17,15 +17,22 @@ from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.inference.prediction import Prediction, predict_image
+from sgcldff_core.inference.stitching import MARGIN, Box, Outline, Stitcher
 from sgcldff_core.inference.tiling import DEFAULT_TILE
 
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["REGION", "Box", "Progress", "Read", "RegionPrediction", "predict_regions", "regions_of"]
-
-Box = tuple[int, int, int, int]
-"""First row, first column, last row + 1, last column + 1, in px of the plane."""
+__all__ = [
+    "REGION",
+    "Box",
+    "Progress",
+    "Read",
+    "RegionPrediction",
+    "outlines_of",
+    "predict_regions",
+    "regions_of",
+]
 
 Read = Callable[[Box], NDArray[np.uint8]]
 """Returns the (h, w, 3) uint8 RGB pixels of a box."""
@@ -34,10 +41,6 @@ Progress = Callable[[str, int, int], None]
 
 REGION = 1152
 """Side of a region in px at the canonical scale: a look at it is short, its maps take some 150 MB."""
-
-_MARGIN = 1.0  # cell diameters around a core
-_STRIP = 0.25  # cell diameters beyond a core in which the centre of a cell may lie
-_SAME = 0.5  # of the smaller one's area: cells that share more are one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,9 +154,9 @@ def predict_regions(
     ConfigError
         If a setting is out of range.
     """
-    margin = int(np.ceil(_MARGIN * diameter))
+    margin = int(np.ceil(MARGIN * diameter))
     regions = regions_of(shape, side or _side(model, diameter), margin)
-    taken: list[_Taken] = []
+    stitcher = Stitcher(diameter)
     count = 0
     for done, (box, core) in enumerate(regions):
 
@@ -165,57 +168,28 @@ def predict_regions(
         prediction = predict_image(
             read(box), model, name=name, diameter=diameter, explain=explain, tile=tile, progress=step
         )
-        # Only what reaches into this row of regions or a later one can meet another cell.
-        taken = [one for one in taken if one.box[2] > box[0]]
-        rows = _own_rows(prediction, box, core, _STRIP * diameter, taken)
-        taken += _outlines(prediction, box, rows, core, margin)
+        outlines = outlines_of(prediction, box)
+        y, x = prediction.cells["centroid_y"].to_numpy(float), prediction.cells["centroid_x"].to_numpy(float)
+        near = np.flatnonzero(stitcher.near(core, y + box[0], x + box[1])).tolist()
+        rows = [near[index] for index in stitcher.take(box, core, [outlines[row] for row in near])]
         yield RegionPrediction(box, core, _numbered_from(prediction, box, rows, count))
         count += len(rows)
     if progress is not None:
         progress("finding cells", len(regions), len(regions))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Taken:
-    box: Box
-    mask: NDArray[np.bool_]
-
-
 def _side(model: Model, diameter: float) -> int:
-    return max(int(REGION * diameter / model.config.canonical_diameter), int(np.ceil(4 * _MARGIN * diameter)) + 1)
+    return max(int(REGION * diameter / model.config.canonical_diameter), int(np.ceil(4 * MARGIN * diameter)) + 1)
 
 
-def _own_rows(prediction: Prediction, box: Box, core: Box, strip: float, taken: list[_Taken]) -> list[int]:
-    """Return the rows of the table whose cells belong to the region."""
-    y = prediction.cells["centroid_y"].to_numpy(float) + box[0]
-    x = prediction.cells["centroid_x"].to_numpy(float) + box[1]
-    near = (y >= core[0] - strip) & (y < core[2] + strip) & (x >= core[1] - strip) & (x < core[3] + strip)
-    return [int(row) for row in np.flatnonzero(near) if not _is_taken(_outline(prediction, box, int(row)), taken)]
-
-
-def _outline(prediction: Prediction, box: Box, row: int) -> _Taken:
-    y0, x0, y1, x1 = (int(prediction.cells[f"bbox_{name}"].iloc[row]) for name in ("y0", "x0", "y1", "x1"))
-    mask = prediction.labels[y0:y1, x0:x1] == prediction.cells["label"].iloc[row]
-    return _Taken((box[0] + y0, box[1] + x0, box[0] + y1, box[1] + x1), mask)
-
-
-def _is_taken(cell: _Taken, taken: list[_Taken]) -> bool:
-    return any(_shared(cell, other) > _SAME * min(cell.mask.sum(), other.mask.sum()) for other in taken)
-
-
-def _shared(one: _Taken, other: _Taken) -> int:
-    y0, x0 = max(one.box[0], other.box[0]), max(one.box[1], other.box[1])
-    y1, x1 = min(one.box[2], other.box[2]), min(one.box[3], other.box[3])
-    if y0 >= y1 or x0 >= x1:
-        return 0
-    parts = [c.mask[y0 - c.box[0] : y1 - c.box[0], x0 - c.box[1] : x1 - c.box[1]] for c in (one, other)]
-    return int((parts[0] & parts[1]).sum())
-
-
-def _outlines(prediction: Prediction, box: Box, rows: list[int], core: Box, margin: int) -> list[_Taken]:
-    """Return the cells that a region to the right or below may see as well."""
-    outlines = [_outline(prediction, box, row) for row in rows]
-    return [one for one in outlines if one.box[2] > core[2] - margin or one.box[3] > core[3] - margin]
+def outlines_of(prediction: Prediction, box: Box) -> list[Outline]:
+    """Return the outline of each row of a prediction's table, in px of the plane of which it is a box."""
+    outlines = []
+    columns = [prediction.cells[name].to_numpy(int) for name in ("label", "bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1")]
+    for label, y0, x0, y1, x1 in np.stack(columns, 1).tolist():
+        mask = prediction.labels[y0:y1, x0:x1] == label
+        outlines.append(Outline((box[0] + y0, box[1] + x0, box[0] + y1, box[1] + x1), mask))
+    return outlines
 
 
 def _numbered_from(prediction: Prediction, box: Box, rows: list[int], count: int) -> Prediction:

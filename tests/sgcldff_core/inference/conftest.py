@@ -58,12 +58,17 @@ class StainReader(nn.Module):
         return self.linear(pooled), pooled
 
 
-@pytest.fixture
-def stain_reader() -> Model:
-    """A model whose network reads flat colours: mostly nucleus is class 0, mostly cytoplasm class 1."""
+def read_stains() -> Model:
+    """Make a model whose network reads flat colours: mostly nucleus is class 0, mostly cytoplasm class 1."""
     config = ModelConfig(canonical_diameter=40.0)
     network = StainReader(len(config.classes)).eval()
     return Model("stain-reader", config, network, calibration={"temperature": 2.0})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def stain_reader() -> Model:
+    """A model whose network reads flat colours."""
+    return read_stains()
 
 
 @pytest.fixture
