@@ -11,11 +11,10 @@ from sgcldff_core.explain.consistency import (
 )
 from sgcldff_core.explain.evidence import EVIDENCE, cell_evidence
 from sgcldff_core.explain.gradcam import Look, class_activation, class_evidence, level_activation
-from sgcldff_core.explain.review import UNLIKE_A_SMEAR, UNLIKE_THE_STAIN, reasons_by_rule, review_reasons
+from sgcldff_core.explain.review import UNLIKE_THE_STAIN, reasons_by_rule, review_reasons
 
 __all__ = [
     "EVIDENCE",
-    "UNLIKE_A_SMEAR",
     "UNLIKE_THE_STAIN",
     "Agreement",
     "Look",

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from sgcldff_core.explain.consistency import Agreement
     from sgcldff_core.model.review_rule import ReviewRule
 
-__all__ = ["UNLIKE_A_SMEAR", "UNLIKE_THE_STAIN", "reasons_by_rule", "review_reasons"]
-
-UNLIKE_A_SMEAR = "image unlike a stained smear"
-"""The reason of every cell of an image that is flagged as a whole."""
+__all__ = ["UNLIKE_THE_STAIN", "reasons_by_rule", "review_reasons"]
 
 UNLIKE_THE_STAIN = "unlike the training stain"
 

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 import sgcldff_core
-from sgcldff_core.cells import cell_columns, differential
+from sgcldff_core.cells import UNLIKE_A_SMEAR, cell_columns, counted_cells, differential
 from sgcldff_core.datasets.rasters import read_rgb
 from sgcldff_core.errors import CancelledError, ConfigError, SgcldffError
 from sgcldff_core.files import written_atomically
@@ -51,6 +51,8 @@ class FileResult:
         Of a typical cell in px.
     problem : str
         Why it failed; empty where it did not.
+    warning : str
+        What to know before it is relied on; empty where there is nothing.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class FileResult:
     cells: pd.DataFrame | None
     diameter: float | None
     problem: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,7 +210,7 @@ def predict_files(
 def _sum_up(results: list[FileResult], classes: Sequence[str], seconds: float) -> BatchResult:
     tables = [r.cells for r in results if r.cells is not None and len(r.cells)]
     cells = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cell_columns(classes))
-    counts = differential(cells, classes, [r.stem for r in results if not r.problem])
+    counts = differential(counted_cells(cells), classes, [r.stem for r in results if not r.problem])
     return BatchResult(tuple(results), cells, counts, seconds)
 
 
@@ -232,7 +235,9 @@ def _predict_file(
         prediction = predict_image(image, model, name=stem, diameter=diameter, explain=explain, progress=tell)
         tell("writing", 0, 0)
         write_prediction(prediction, image, model.config.classes, folder, stem)
-        result = FileResult(path, stem, time.perf_counter() - clock, prediction.cells, prediction.diameter)
+        warning = "" if prediction.is_smear else f"{UNLIKE_A_SMEAR} in focus; its cells are not counted"
+        seconds = time.perf_counter() - clock
+        result = FileResult(path, stem, seconds, prediction.cells, prediction.diameter, warning=warning)
     except CancelledError:
         raise
     except (SgcldffError, OSError) as error:
@@ -284,5 +289,6 @@ def _report(result: BatchResult, model: Model, started: datetime, parameters: di
             for file in result.files
             if file.cells is not None
         ],
+        "warnings": [{"file": str(file.path), "warning": file.warning} for file in result.files if file.warning],
         "failures": [{"file": str(file.path), "problem": file.problem} for file in result.failures],
     }

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import expand_labels
 
-from sgcldff_core.cells import cell_table
+from sgcldff_core.cells import UNLIKE_A_SMEAR, cell_table
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.explain import UNLIKE_A_SMEAR
 from sgcldff_core.inference.classification import classify_cells
 from sgcldff_core.inference.explanation import explain_cells
 from sgcldff_core.inference.field import FieldView, look_again, look_at
@@ -76,6 +75,11 @@ class Prediction:
     stability: NDArray[np.float32]
     evidence: pd.DataFrame | None = None
     unlike_smears: float | None = None
+
+    @property
+    def is_smear(self) -> bool:
+        """False for an image that is taken for no smear, or for one out of focus."""
+        return self.unlike_smears is None or self.unlike_smears <= 1
 
 
 def predict_image(

@@ -47,10 +47,11 @@ __all__ = [
     "find_model",
     "load_model",
     "save_model",
+    "save_parts",
     "user_models",
 ]
 
-_WEIGHTS = "model.safetensors"
+_WEIGHTS, _CARD = "model.safetensors", "CARD.md"
 _PARTS: dict[str, Any] = {  # of some models: keys of the description, fields of `Model`
     "stain": StainTransform,
     "known_stains": KnownStains,
@@ -204,6 +205,39 @@ def save_model(model: Model, folder: Path | str, *, half: bool = True) -> Path:
         draft.write_bytes(raw)
     with written_atomically(folder / DESCRIPTION) as draft:
         draft.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def save_parts(model: Model, source: Path | str, folder: Path | str) -> Path:
+    """Write what came to a model that is on disk already; its weights, memory and card stay what they are.
+
+    Parameters
+    ----------
+    model : Model
+        As it was loaded from `source`, but for known stains, known smears or review.
+    source : Path or str
+        Its folder.
+    folder : Path or str
+        Where to write; may be the same.
+
+    Raises
+    ------
+    ConfigError
+        If `source` holds other weights.
+    """
+    source, folder = Path(source), Path(folder)
+    description = describe(source)
+    if description.get("sha256") != model.sha256:
+        raise ConfigError(f"{source} holds other weights than model {model.name}; load the model from there")
+    parts = {key: part.to_dict() for key in _PARTS if (part := getattr(model, key)) is not None}
+    if folder.resolve() != source.resolve():
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in (_WEIGHTS, MEMORY, _CARD):
+            if (source / file).is_file():
+                with written_atomically(folder / file) as draft:
+                    shutil.copyfile(source / file, draft)
+    with written_atomically(folder / DESCRIPTION) as draft:
+        draft.write_text(json.dumps(description | parts | {"name": folder.name}, indent=2) + "\n", encoding="utf-8")
     return folder
 
 
