@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.transform import resize
 
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.inference.resampling import resize_image
 from sgcldff_core.model.stain import from_space, to_space
 
 __all__ = ["HARD", "MILD", "Degradation", "blurred"]
@@ -53,14 +53,15 @@ class Degradation:
         key : str
             Decides what is done and how much; the same key, the same image.
         """
-        rng = np.random.default_rng(crc32(f"{key} {self.name}".encode()))
+        rng = np.random.default_rng(int(hashlib.md5((key + self.name).encode(), usedforsecurity=False).hexdigest()[:8], 16))
         kind = rng.integers(3)
         if kind == 0:
             return blurred(image, rng.uniform(*self.blur) * diameter)
         if kind == 1:
             factor = min(1.0, rng.uniform(*self.pixels) / diameter)
-            small = resize_image(image, (max(8, round(image.shape[0] * factor)), max(8, round(image.shape[1] * factor))))
-            return resize_image(small, image.shape[:2])
+            shape = (max(8, round(image.shape[0] * factor)), max(8, round(image.shape[1] * factor)))
+            small = resize(image, shape, anti_aliasing=True, preserve_range=True)
+            return np.asarray(np.rint(resize(small, image.shape[:2], preserve_range=True)).clip(0, 255), np.uint8)
         gain = rng.uniform(1 - self.stain, 1 + self.stain, 3)
         density = to_space(image, "density") * gain + rng.uniform(-self.stain / 4, self.stain / 4, 3)
         return from_space(density.astype(np.float32), "density")

@@ -79,16 +79,16 @@ def gather_evidence(
     shapes = cell_shapes(labels)
     area = shapes["area_px"].to_numpy(float)
     inside = np.bincount(labels.ravel(), nucleus.ravel(), len(area) + 1)[1:]
-    direct, reflected = (probabilities_and_features(model, look, labels) for look in looks)
+    direct, reflected = (probabilities_and_features(model, look, labels)[0] for look in looks)
     distance = kinship = np.full(len(area), np.nan)
     if model.remembered is not None and len(area):
         named = [model.config.classes[c] for c in probabilities.argmax(axis=1)]
-        kinship = model.remembered.doubt((direct[1] + reflected[1]) / 2, named)
+        kinship = model.remembered.doubt(probabilities_and_features(model, maps, labels)[1], named)
     if model.known_stains is not None:
         distance = model.known_stains.distance(cell_colours(image, labels, nucleus, whole))
     return cell_evidence(
         probabilities,
-        (direct[0], reflected[0]),
+        (direct, reflected),
         agreement,
         outline_stability(labels, looks[0].foreground, looks[1].foreground, reach),
         threshold_stability(labels, logits[0], reach),

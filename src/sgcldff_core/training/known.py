@@ -16,7 +16,7 @@ from sgcldff_core.model.known_stains import COLOURS, KnownStain, KnownStains, ce
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
 
-__all__ = ["Seen", "fit_known_smears", "fit_known_stains", "measure"]
+__all__ = ["Seen", "field_parts", "fit_known_smears", "fit_known_stains", "measure"]
 
 _AIM = 1.15  # diameter at which prediction looks, over that of the cells: see inference.scale
 _FOLDS = 5
@@ -57,19 +57,41 @@ def measure(samples: Sequence[Sample], report: Callable[[int, int], None] | None
     for number, sample in enumerate(samples):
         if report is not None:
             report(number, len(samples))
-        labels = sample.read_labels()
-        if labels is None or not labels.any():
-            continue
-        image, nucleus = sample.read_image(), sample.read_nucleus()
-        numbered = np.searchsorted(np.unique(labels[labels > 0]), labels, side="right").astype(np.int32)
-        area = np.bincount(numbered.ravel())[1:]
-        diameter = _AIM * float(np.median(np.sqrt(4 / np.pi * area)))
-        if nucleus is not None:
-            seen.colours.setdefault(sample.source, []).extend(cell_colours(image, numbered, nucleus))
-        looks = seen.looks.setdefault(sample.source, [])
-        looks.append(image_look(image, diameter))
-        looks.extend(image_look(part, diameter) for part in _without_cells(image, labels, diameter))
+        labels, nucleus = sample.read_labels(), sample.read_nucleus()
+        for image, diameter, whole in field_parts(sample):
+            seen.looks.setdefault(sample.source, []).append(image_look(image, diameter))
+            if whole and labels is not None and nucleus is not None:
+                numbered = np.searchsorted(np.unique(labels[labels > 0]), labels, side="right").astype(np.int32)
+                seen.colours.setdefault(sample.source, []).extend(cell_colours(image, numbered, nucleus))
     return seen
+
+
+def field_parts(sample: Sample) -> Iterator[tuple[NDArray[np.uint8], float, bool]]:
+    """Yield an image whose leukocytes are outlined, and a part of it without any where there is one.
+
+    Parameters
+    ----------
+    sample : Sample
+        One without outlines yields nothing.
+
+    Yields
+    ------
+    image : ndarray
+        (h, w, 3) uint8 RGB.
+    diameter : float
+        At which prediction would look at it, px.
+    whole : bool
+        Whether it is the whole image.
+    """
+    labels = sample.read_labels()
+    if labels is None or not labels.any():
+        return
+    area = np.bincount(labels.ravel())[1:]
+    diameter = _AIM * float(np.median(np.sqrt(4 / np.pi * area[area > 0])))
+    image = sample.read_image()
+    yield image, diameter, True
+    for part in _without_cells(image, labels, diameter):
+        yield part, diameter, False
 
 
 def fit_known_stains(seen: Seen) -> KnownStains:
