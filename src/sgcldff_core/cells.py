@@ -13,16 +13,21 @@ from sgcldff_core.errors import ConfigError
 
 __all__ = [
     "ALL_IMAGES",
+    "UNLIKE_A_SMEAR",
     "cell_columns",
     "cell_shapes",
     "cell_table",
     "class_sets",
+    "counted_cells",
     "differential",
     "prediction_sets",
 ]
 
 ALL_IMAGES = "(all)"
 """What stands for an image's name in the rows of a differential count that are about all images."""
+
+UNLIKE_A_SMEAR = "image unlike a stained smear"
+"""The reason of every cell of an image that is taken for no smear, or for one out of focus."""
 
 _SHAPE = (
     "centroid_y",
@@ -225,6 +230,20 @@ def _hull_area(y: NDArray[np.intp], x: NDArray[np.intp]) -> float:
     rows = np.concatenate([y[first], y[first], y[first[[0, 0]]] - 0.5, y[last[[-1, -1]]] + 0.5])
     columns = np.concatenate([x[first] - 0.5, x[last] + 0.5, x[[first[0], last[0], first[-1], last[-1]]]])
     return float(ConvexHull(np.stack([rows, columns], 1)).volume)  # in two dimensions: the area
+
+
+def counted_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the cells of images that are taken for no smear: what they show is not to be counted.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As from `cell_table`; of one without reasons, all are counted.
+    """
+    if "review_reason" not in cells:
+        return cells
+    reasons = cells["review_reason"].fillna("").astype(str)
+    return cells[~reasons.str.startswith(UNLIKE_A_SMEAR)]
 
 
 def differential(cells: pd.DataFrame, classes: Sequence[str], images: Sequence[str] | None = None) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from napari_sgcldff.widgets.layer_choice import LayerChoice
 from napari_sgcldff.widgets.live import LiveMode
 from napari_sgcldff.widgets.model_choice import ModelChoice
 from napari_sgcldff.widgets.task_panel import TaskPanel
+from sgcldff_core.cells import UNLIKE_A_SMEAR, counted_cells
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model_folders import SMALL_MODEL, available_models
 
@@ -137,7 +138,9 @@ class SegmentWidget(QWidget):
         images = f" in {len(finding.extent.planes)} images" if len(finding.extent.planes) > 1 else ""
         self.panel.message.setText(
             f"{start}{len(cells)} {'cell' if len(cells) == 1 else 'cells'}{images} in {run['seconds']:.1f} s, "
-            f"diameter {finding.diameter:.0f} px" + (f"; {review} to review" if review else "")
+            f"diameter {finding.diameter:.0f} px"
+            + (f"; {review} to review" if review else "")
+            + (f"; {UNLIKE_A_SMEAR}" if len(counted_cells(cells)) < len(cells) else "")
         )
 
     def _refresh(self, event: object = None) -> None:

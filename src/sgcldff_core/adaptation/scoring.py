@@ -82,7 +82,7 @@ def look_at_all(images: Sequence[NDArray[np.uint8]], model: Model) -> list[Look]
         direct = find_scale(shown, model, tile=DEFAULT_TILE)
         view, mirrored = look_again(direct, model, _ONE_MIRROR, tile=DEFAULT_TILE)
         salient = resize_map(compute_prior(image, model.config.prior), view.prior.shape) > _SALIENT
-        looks.append(Look(view, direct.foreground, mirrored, salient))
+        looks.append(Look(view, direct.foreground, mirrored.foreground, salient))
     return looks
 
 

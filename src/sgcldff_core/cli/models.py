@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from sgcldff_core.cli.console import stdout
+from sgcldff_core.cli.trust import trust_command
 
 __all__ = ["app"]
 
@@ -112,6 +113,9 @@ def calibrate_command(
         markup=False,
         soft_wrap=True,
     )
+
+
+app.command("trust")(trust_command)
 
 
 def _listed(value: object) -> str:

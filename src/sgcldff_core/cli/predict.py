@@ -175,6 +175,9 @@ def _report(result: BatchResult, out: Path) -> None:
         markup=False,
         soft_wrap=True,
     )
+    for file in result.files:
+        if file.warning:
+            stdout.print(f"warning: {file.path}: {file.warning}", markup=False, soft_wrap=True)
     for failure in result.failures:
         say_error(failure.problem)
     raise typer.Exit(1 if result.failures else 0)

@@ -9,17 +9,22 @@ from sgcldff_core.explain.consistency import (
     saliency_consistency,
     threshold_stability,
 )
+from sgcldff_core.explain.evidence import EVIDENCE, cell_evidence
 from sgcldff_core.explain.gradcam import Look, class_activation, class_evidence, level_activation
-from sgcldff_core.explain.review import review_reasons
+from sgcldff_core.explain.review import UNLIKE_THE_STAIN, reasons_by_rule, review_reasons
 
 __all__ = [
+    "EVIDENCE",
+    "UNLIKE_THE_STAIN",
     "Agreement",
     "Look",
     "cam_agreement",
+    "cell_evidence",
     "class_activation",
     "class_evidence",
     "level_activation",
     "outline_stability",
+    "reasons_by_rule",
     "review_reasons",
     "saliency_consistency",
     "threshold_stability",

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sgcldff_core.model.review_rule import DOUBTS, doubts_of
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sgcldff_core.explain.consistency import Agreement
+    from sgcldff_core.model.review_rule import ReviewRule
 
-__all__ = ["review_reasons"]
+__all__ = ["UNLIKE_THE_STAIN", "reasons_by_rule", "review_reasons"]
 
-# Set by hand; to be fitted, so that what is flagged is what is wrong, when errors on real images
-# have been gathered.
+UNLIKE_THE_STAIN = "unlike the training stain"
+
+# Set by hand, for models without a fitted rule; the last two lines count for those with one as well.
 _LEAST_CONFIDENCE = 0.7
 _LEAST_LEAD = 0.25  # of the first class over the second, in probability
 _LEAST_ENERGY = 0.2
@@ -22,6 +28,11 @@ _LEAST_CONSISTENCY = 0.6
 _LEAST_STABILITY = 0.85
 _LEAST_NUCLEUS = 0.08  # share of the cell's area
 _SMALLEST, _LARGEST = 0.5, 1.7  # diameters over that of a typical cell
+_FAR = 6.0  # units of distance from the stains known: further than the cells of any laboratory measured
+
+_LOOKS_AWAY, _INCONSISTENT, _UNSTABLE = "looks outside the cell", "explanation inconsistent", "mask unstable"
+_NO_NUCLEUS, _AT_BORDER, _SHAPE = "no nucleus found", "touches the border", "unusual outline"
+_SMALL, _LARGE = "unusually small", "unusually large, perhaps two cells"
 
 
 def review_reasons(
@@ -67,13 +78,94 @@ def review_reasons(
         reasons = {
             f"two classes close: {classes[first]} or {classes[second]}": p[first] - p[second] < _LEAST_LEAD,
             "class uncertain": p[first] < _LEAST_CONFIDENCE and p[first] - p[second] >= _LEAST_LEAD,
-            "looks outside the cell": looks_away,
-            "explanation inconsistent": consistency[i] < _LEAST_CONSISTENCY and not looks_away,
-            "mask unstable": stability[i] < _LEAST_STABILITY,
-            "no nucleus found": nucleus_share[i] < _LEAST_NUCLEUS,
-            "unusually small": relative_diameter[i] < _SMALLEST and not at_border[i],
-            "unusually large, perhaps two cells": relative_diameter[i] > _LARGEST,
-            "touches the border": at_border[i],
+            _LOOKS_AWAY: looks_away,
+            _INCONSISTENT: consistency[i] < _LEAST_CONSISTENCY and not looks_away,
+            _UNSTABLE: stability[i] < _LEAST_STABILITY,
+            _NO_NUCLEUS: nucleus_share[i] < _LEAST_NUCLEUS,
+            _SMALL: relative_diameter[i] < _SMALLEST and not at_border[i],
+            _LARGE: relative_diameter[i] > _LARGEST,
+            _AT_BORDER: at_border[i],
         }
         found.append("; ".join(reason for reason, holds in reasons.items() if holds))
     return found
+
+
+def reasons_by_rule(
+    rule: ReviewRule, classes: Sequence[str], probabilities: NDArray[np.float32], evidence: pd.DataFrame
+) -> list[str]:
+    """Say for each of N cells why a person should look at it, by a rule that was fitted to errors.
+
+    A cell is to be looked at if its risk reaches the rule's cut-off, or if it is far from every
+    stain known, has no nucleus, or is of no size that a cell has. Its reasons are what is unusual
+    about it; if nothing by itself is, what adds most to its risk.
+
+    Parameters
+    ----------
+    rule : ReviewRule
+        Of the model.
+    classes : sequence of str
+        Of the model.
+    probabilities : ndarray
+        (N, classes) float32, calibrated.
+    evidence : DataFrame
+        (N, columns) from `sgcldff_core.explain.cell_evidence`.
+
+    Returns
+    -------
+    list of str
+        Reasons joined by ``"; "``, the gravest first; empty where there is none.
+    """
+    risk, doubts = rule.risk(evidence), doubts_of(evidence)
+    shares = [score.shares(evidence) for score in (rule.wrong_class, rule.bad_mask)]
+    added = {name: np.maximum(*(share[name] for share in shares)) for name in DOUBTS}
+    found = []
+    for i, p in enumerate(probabilities):
+        cell = evidence.iloc[i]
+        grave = _grave(cell)
+        if risk[i] < rule.cutoff and not grave:
+            found.append("")
+            continue
+        words = _words(classes, p, cell)
+        unusual = [name for name in DOUBTS if doubts[name][i] > rule.usual[name]]
+        if not unusual and not grave:
+            unusual = [max(DOUBTS, key=lambda name: float(added[name][i]))]  # noqa: B023 - called at once
+        named = {words[name] for name in unusual} | grave
+        found.append("; ".join(reason for reason in _in_order(words, grave) if reason in named))
+    return found
+
+
+def _grave(cell: pd.Series) -> set[str]:
+    """Return what asks for a look whatever the risk."""
+    at_border = bool(cell["border"])
+    facts = {
+        UNLIKE_THE_STAIN: cell["stain"] > _FAR,
+        _NO_NUCLEUS: cell["nucleus"] < _LEAST_NUCLEUS,
+        _SMALL: cell["size"] < _SMALLEST and not at_border,
+        _LARGE: cell["size"] > _LARGEST,
+    }
+    return {reason for reason, holds in facts.items() if holds}
+
+
+def _words(classes: Sequence[str], probabilities: NDArray[np.float32], cell: pd.Series) -> dict[str, str]:
+    """Return what to say of each doubt of a cell, the gravest first."""
+    second, first = np.argsort(probabilities)[-2:]
+    close = probabilities[first] - probabilities[second] < _LEAST_LEAD
+    name = f"two classes close: {classes[first]} or {classes[second]}" if close else "class uncertain"
+    small = _AT_BORDER if cell["border"] else _SMALL
+    size = small if cell["size"] < 1 else "unusually large" if cell["size"] <= _LARGEST else _LARGE
+    return {
+        **dict.fromkeys(("lead", "confidence", "entropy", "disagreement"), name),
+        **dict.fromkeys(("energy", "pointing"), _LOOKS_AWAY),
+        **dict.fromkeys(("overlap", "rank"), _INCONSISTENT),
+        **dict.fromkeys(("stability", "firmness"), _UNSTABLE),
+        "kinship": "resembles another class",
+        "nucleus": _NO_NUCLEUS if cell["nucleus"] < _LEAST_NUCLEUS else "little nucleus",
+        "size": size,
+        "solidity": _SHAPE,
+        "stain": UNLIKE_THE_STAIN,
+        "border": _AT_BORDER,
+    }
+
+
+def _in_order(words: dict[str, str], grave: set[str]) -> list[str]:
+    return list(dict.fromkeys([*words.values(), *sorted(grave)]))

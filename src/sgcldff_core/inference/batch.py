@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sgcldff_core.cells import cell_columns, differential
+from sgcldff_core.cells import UNLIKE_A_SMEAR, cell_columns, counted_cells, differential
 from sgcldff_core.datasets.rasters import read_rgb
 from sgcldff_core.datasets.slides import is_slide
 from sgcldff_core.errors import CancelledError, ClusterError, ConfigError, SgcldffError
@@ -179,7 +179,8 @@ def _predict_file(model: Model, task: _FileTask) -> FileResult:
         tell("writing", 0, 0)
         write_prediction(prediction, image, model.config.classes, task.folder, task.stem)
         seconds = time.perf_counter() - clock
-        return FileResult(task.path, task.stem, seconds, prediction.cells, prediction.diameter)
+        warning = "" if prediction.is_smear else f"{UNLIKE_A_SMEAR} in focus; its cells are not counted"
+        return FileResult(task.path, task.stem, seconds, prediction.cells, prediction.diameter, warning=warning)
 
     return _over(task, task.watch, work, clock)
 
@@ -231,7 +232,7 @@ def _sum_up(results: list[FileResult], classes: Sequence[str], seconds: float) -
     found = [r for r in results if r.cells is not None and len(r.cells)]
     tables = [r.cells for r in found if r.slide is None]
     cells = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cell_columns(classes))
-    named = [r.cells[["image", "class"]] for r in found if r.cells is not None]
+    named = [counted_cells(r.cells)[["image", "class"]] for r in found if r.cells is not None]
     counted = pd.concat(named, ignore_index=True) if named else cells
     counts = differential(counted, classes, [r.stem for r in results if not r.problem])
     return BatchResult(tuple(results), cells, counts, seconds)

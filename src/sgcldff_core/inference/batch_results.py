@@ -32,6 +32,8 @@ class FileResult:
         Of a typical cell in px.
     problem : str
         Why it failed; empty where it did not.
+    warning : str
+        What to know before it is relied on; empty where there is nothing.
     slide : SlideResult or None
         What was written of it, if it is a slide.
     """
@@ -42,6 +44,7 @@ class FileResult:
     cells: pd.DataFrame | None
     diameter: float | None
     problem: str = ""
+    warning: str = ""
     slide: SlideResult | None = None
 
 

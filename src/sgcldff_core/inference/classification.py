@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sgcldff_core.explain.gradcam import class_evidence
@@ -15,7 +16,7 @@ from sgcldff_core.inference.windows import cell_windows
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["Classification", "classify_cells"]
+__all__ = ["Classification", "classify_cells", "probabilities_and_features"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,3 +61,33 @@ def classify_cells(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> 
             probabilities[windows.labels - 1] = (logits / model.temperature).softmax(1).cpu().numpy()
             evidence[windows.labels - 1] = weights.cpu().numpy()
     return Classification(probabilities, evidence)
+
+
+def probabilities_and_features(
+    model: Model, maps: FieldMaps, labels: NDArray[np.int32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Name every cell of a field, without asking what spoke for the name.
+
+    Parameters
+    ----------
+    model, maps, labels
+        As for `classify_cells`.
+
+    Returns
+    -------
+    probabilities : ndarray
+        (N, classes) float32, calibrated; rows sum to 1.
+    features : ndarray
+        (N, F) float32, what the head's last layer is given.
+    """
+    rows = np.zeros(0, np.intp)
+    logits, features = torch.zeros(0, len(model.config.classes)), torch.zeros(0, 0)
+    with evaluating(model.network), torch.inference_mode():
+        for windows in cell_windows(maps, labels):
+            own_window = torch.arange(len(windows.fused), device=windows.fused.device)
+            new, kept = model.network.classify(windows.fused, windows.cells, windows.nuclei, own_window)
+            rows = np.concatenate([rows, windows.labels])
+            logits = torch.cat([logits, new.cpu()])
+            features = torch.cat([features, kept.cpu()]) if features.numel() else kept.cpu()
+    order = np.argsort(rows)
+    return (logits / model.temperature).softmax(1).numpy()[order], features.numpy()[order]

@@ -55,7 +55,7 @@ class FieldView:
     @property
     def foreground(self) -> NDArray[np.bool_]:
         """(h, w) bool, pixels that are more likely leukocyte than not."""
-        return (self.maps.logits[0] > 0).cpu().numpy()
+        return self.maps.foreground
 
 
 def look_at(
@@ -97,7 +97,7 @@ def look_again(
     *,
     tile: int,
     progress: Progress = None,
-) -> tuple[FieldView, NDArray[np.bool_]]:
+) -> tuple[FieldView, FieldMaps]:
     """Look at the same field in mirrors, and average what is seen.
 
     Parameters
@@ -116,19 +116,18 @@ def look_again(
     -------
     view : FieldView
         With the mean of all maps, and cells separated anew.
-    reflected : ndarray
-        (h, w) bool, leukocytes as seen in the first mirror alone.
+    reflected : FieldMaps
+        What is seen in the first mirror alone, turned back.
     """
     if not mirrors:
-        return view, view.foreground
+        return view, view.maps
     seen = [view.maps]
     for mirror in mirrors:
         seen.append(map_field(model.network, view.image, view.prior, tile=tile, mirror=mirror, progress=progress))
     mean = FieldMaps(
         torch.stack([maps.logits for maps in seen]).mean(0), torch.stack([maps.fused for maps in seen]).mean(0)
     )
-    reflected = FieldView(view.diameter, view.image, view.prior, seen[1], view.labels).foreground
-    return FieldView(view.diameter, view.image, view.prior, mean, _cells(mean, model)), reflected
+    return FieldView(view.diameter, view.image, view.prior, mean, _cells(mean, model)), seen[1]
 
 
 def _cells(maps: FieldMaps, model: Model) -> NDArray[np.int32]:

@@ -31,6 +31,11 @@ class FieldMaps:
     logits: Tensor
     fused: Tensor
 
+    @property
+    def foreground(self) -> NDArray[np.bool_]:
+        """(H, W) bool, pixels that are more likely leukocyte than not."""
+        return np.asarray((self.logits[0] > 0).cpu().numpy())
+
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sgcldff_core.explain import Agreement, outline_stability, review_reasons, saliency_consistency
 from sgcldff_core.inference.classification import classify_cells
 from sgcldff_core.inference.explanation import explain_cells
-from sgcldff_core.inference.prediction import REACH
+from sgcldff_core.inference.trust import gather_evidence, review_cells
 
 if TYPE_CHECKING:
+    from sgcldff_core.explain import Agreement
     from sgcldff_core.inference.neighbourhood import LabelledField, Neighbourhood
     from sgcldff_core.model import Model
 
@@ -55,26 +55,22 @@ class Judgement:
         around : Neighbourhood
             The part.
         """
-        canonical = model.config.canonical_diameter
         named = classify_cells(model, around.maps, around.labels)
         agreement, _ = explain_cells(around.maps, around.prior, around.labels, named.evidence)
-        stability = outline_stability(around.labels, around.seen[0], around.seen[1], REACH * canonical)
-        consistency = saliency_consistency(agreement, stability)
-        flat = around.labels.ravel()
-        nucleus = (around.maps.logits[1] > 0).cpu().numpy().ravel()
-        area = np.bincount(flat)[1:].astype(float)
-        share = np.bincount(flat[nucleus], minlength=len(area) + 1)[1:] / area
         edge = np.concatenate([field.labels[0], field.labels[-1], field.labels[:, 0], field.labels[:, -1]])
-        reasons = review_reasons(
-            model.config.classes,
+        evidence = gather_evidence(
+            model,
+            around.image,
+            around.labels,
+            around.maps,
+            around.seen,
             named.probabilities,
             agreement,
-            stability,
-            consistency,
-            np.sqrt(4 / np.pi * area) / canonical,
-            share,
             np.isin(around.present, edge),
+            whole=field.image,
         )
+        consistency, reasons = review_cells(model, named.probabilities, agreement, evidence)
+        stability = evidence["stability"].to_numpy(np.float32)
         return cls(named.probabilities, agreement, stability, consistency, reasons)
 
     def ranking(self, row: int) -> list[int]:

@@ -131,8 +131,10 @@ class Neighbourhood:
         (3, h, w) float32, mean of the looks: cell, nucleus, distance; likewise filled up.
     maps : FieldMaps
         The mean of the looks, of the part alone.
-    seen : tuple of ndarray
-        (h, w) bool, leukocytes as each look saw them.
+    seen : tuple of FieldMaps
+        What each look saw, turned back.
+    image : ndarray
+        (h, w, 3) uint8 RGB.
     prior : ndarray
         (h, w) float32 in [0, 1].
     labels : ndarray
@@ -144,7 +146,8 @@ class Neighbourhood:
     looks: list[Look]
     logits: torch.Tensor
     maps: FieldMaps
-    seen: tuple[NDArray[np.bool_], ...]
+    seen: tuple[FieldMaps, FieldMaps]
+    image: NDArray[np.uint8]
     prior: NDArray[np.float32]
     labels: NDArray[np.int32]
     present: NDArray[np.integer]
@@ -193,13 +196,17 @@ def look_closely(model: Model, field: LabelledField, window: Window, pause: Call
             logits.append(torch.cat([out.cell, out.nucleus, out.distance], 1).flip(turned)[0].float())
             pause()
     mean = torch.stack(logits).mean(0)
-    fused = torch.stack([look.fused.flip(look.mirrored)[0].float() for look in looks]).mean(0)
+    fused = [look.fused.flip(look.mirrored)[0].float() for look in looks]
     small = (-(-height // FUSED_STRIDE), -(-width // FUSED_STRIDE))
-    maps = FieldMaps(mean[:, :height, :width].contiguous(), fused[:, : small[0], : small[1]].contiguous())
+
+    def cropped(logits: torch.Tensor, fused: torch.Tensor) -> FieldMaps:
+        return FieldMaps(logits[:, :height, :width].contiguous(), fused[:, : small[0], : small[1]].contiguous())
+
+    maps = cropped(mean, torch.stack(fused).mean(0))
+    direct, reflected = (cropped(*pair) for pair in zip(logits, fused, strict=True))
     present = np.unique(labels[labels > 0])
     own = np.where(labels > 0, np.searchsorted(present, labels) + 1, 0).astype(np.int32)
-    seen = tuple((each[0, :height, :width] > 0).cpu().numpy() for each in logits)
-    return Neighbourhood(looks, mean, maps, seen, prior, own, present)
+    return Neighbourhood(looks, mean, maps, (direct, reflected), image, prior, own, present)
 
 
 def _around(side: slice, length: int) -> slice:

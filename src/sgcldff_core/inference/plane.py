@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -103,7 +105,8 @@ def predict_plane(
     labels, nucleus = np.zeros(shape, np.int32), np.zeros(shape, np.bool_)
     saliency = np.zeros(shape, np.float16)
     gradcam = np.zeros(shape, np.float16) if explain else None
-    tables, stability = [], [np.zeros(0, np.float32)]
+    none = np.zeros((0, 0), np.int32)
+    parts: list[Prediction] = []
     for region in predict_regions(
         read, shape, model, diameter, name=name, explain=explain, tile=tile, side=side, progress=progress
     ):
@@ -113,9 +116,21 @@ def predict_plane(
         region.put(found.saliency, saliency)
         if gradcam is not None and found.gradcam is not None:
             region.put(found.gradcam, gradcam)
-        if len(found.cells):
-            tables.append(found.cells)
-        stability.append(found.stability)
+        parts.append(replace(found, labels=none, saliency=none, nucleus=none, gradcam=None))
     nucleus &= labels > 0
-    cells = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=cell_columns(model.config.classes))
-    return Prediction(labels, saliency, nucleus, gradcam, cells, diameter, model.name, np.concatenate(stability))
+    return Prediction(labels, saliency, nucleus, gradcam, diameter=diameter, model=model.name, **_joined(parts, model))
+
+
+def _joined(parts: Sequence[Prediction], model: Model) -> dict[str, Any]:
+    """Return the tables of regions as one, and what their images have in common."""
+    full = [part for part in parts if len(part.cells)]
+    evidence = [part.evidence for part in full if part.evidence is not None]
+    # Empty slide looks like nothing: it says something of the plane only where there are no cells at all.
+    unlike = [part.unlike_smears for part in full or parts if part.unlike_smears is not None]
+    columns = cell_columns(model.config.classes)
+    return {
+        "cells": pd.concat([p.cells for p in full], ignore_index=True) if full else pd.DataFrame(columns=columns),
+        "stability": np.concatenate([np.zeros(0, np.float32), *(part.stability for part in full)]),
+        "evidence": pd.concat(evidence, ignore_index=True) if evidence else None,
+        "unlike_smears": float(np.median(unlike)) if unlike else None,
+    }

@@ -10,29 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import expand_labels
 
-from sgcldff_core.cells import cell_table
+from sgcldff_core.cells import UNLIKE_A_SMEAR, cell_table
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.explain import outline_stability, review_reasons, saliency_consistency
 from sgcldff_core.inference.classification import classify_cells
 from sgcldff_core.inference.explanation import explain_cells
 from sgcldff_core.inference.field import FieldView, look_again, look_at
 from sgcldff_core.inference.resampling import resize_labels, resize_map
 from sgcldff_core.inference.scale import find_scale
 from sgcldff_core.inference.tiling import DEFAULT_TILE
+from sgcldff_core.inference.trust import gather_evidence, review_cells
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sgcldff_core.inference.forward import FieldMaps
     from sgcldff_core.model import Model
 
-__all__ = ["REACH", "Prediction", "describe_cells", "predict_image"]
+__all__ = ["Prediction", "describe_cells", "predict_image"]
 
 _ONE_MIRROR = [(False, True)]
 _ALL_MIRRORS = [(False, True), (True, False), (True, True)]
-
-REACH = 0.15
-"""Of a diameter: what an unstable outline may gain or lose around a cell."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
@@ -59,6 +56,13 @@ class Prediction:
         (N,) float32 in [0, 1], for each row of `cells`: intersection over union of the cell's outline
         as seen directly and as seen in a mirror, see `sgcldff_core.explain.outline_stability`. The
         look into the mirror is taken anyway, since the mean of both looks is better than either.
+    evidence : DataFrame or None
+        For each row of `cells`, what its review rests on, see `sgcldff_core.explain.EVIDENCE`. None
+        where no network looked.
+    unlike_smears : float or None
+        How far the image is from a stained smear in focus, see `sgcldff_core.model.known_smears`:
+        above 1 it is taken for none, and every cell is to be looked at. None where the model has no
+        record of smears.
     """
 
     labels: NDArray[np.int32]
@@ -69,6 +73,13 @@ class Prediction:
     diameter: float
     model: str
     stability: NDArray[np.float32]
+    evidence: pd.DataFrame | None = None
+    unlike_smears: float | None = None
+
+    @property
+    def is_smear(self) -> bool:
+        """False for an image that is taken for no smear, or for one out of focus."""
+        return self.unlike_smears is None or self.unlike_smears <= 1
 
 
 def predict_image(
@@ -139,14 +150,14 @@ def predict_image(
     mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if direct.labels.any() else []
     view, reflected = look_again(direct, model, mirrors, tile=tile, progress=stage("looking in the mirror"))
     return describe_cells(
-        view, model, (direct.foreground, reflected), size or image.shape[:2], name=name, explain=explain, step=step
+        view, model, (direct.maps, reflected), size or image.shape[:2], name=name, explain=explain, step=step
     )
 
 
 def describe_cells(
     view: FieldView,
     model: Model,
-    looks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    looks: tuple[FieldMaps, FieldMaps],
     shape: tuple[int, int],
     *,
     name: str,
@@ -161,8 +172,8 @@ def describe_cells(
         With the cells.
     model : Model
         The one that made it.
-    looks : tuple of ndarray
-        (h, w) bool, leukocytes as seen directly and as seen in a mirror.
+    looks : tuple of FieldMaps
+        As seen directly, and as seen in a mirror and turned back.
     shape : tuple of int
         Height and width of the image.
     name, explain
@@ -181,19 +192,13 @@ def describe_cells(
     step("explaining")
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
     canonical = model.config.canonical_diameter
-    stability = outline_stability(view.labels, *looks, REACH * canonical)
-    consistency = saliency_consistency(agreement, stability)
-    area, nucleus_area, at_border = _measures(view)
-    reasons = review_reasons(
-        model.config.classes,
-        named.probabilities,
-        agreement,
-        stability,
-        consistency,
-        np.sqrt(4 / np.pi * area) / canonical,
-        nucleus_area / area,
-        at_border,
+    evidence = gather_evidence(
+        model, view.image, view.labels, view.maps, looks, named.probabilities, agreement, _at_border(view.labels)
     )
+    consistency, reasons = review_cells(model, named.probabilities, agreement, evidence)
+    unlike = None if model.known_smears is None else model.known_smears.distance(view.image, canonical)
+    if unlike is not None and unlike > 1:
+        reasons = ["; ".join(filter(None, (UNLIKE_A_SMEAR, reason))) for reason in reasons]
     step("drawing outlines")
     labels, nucleus = _at_original_size(view, shape)
     # A cell may vanish where the image is much smaller than the canonical scale.
@@ -212,18 +217,15 @@ def describe_cells(
         consistency[rows],
         [reasons[row] for row in rows],
     )
+    stability, kept_evidence = evidence["stability"].to_numpy(np.float32), evidence.iloc[rows].reset_index(drop=True)
     gradcam = np.clip(resize_map(activation, labels.shape), 0, 1) if explain else None
-    return Prediction(labels, saliency, nucleus, gradcam, cells, float(view.diameter), model.name, stability[rows])
+    return Prediction(labels, saliency, nucleus, gradcam, cells, float(view.diameter), model.name, stability[rows], kept_evidence, unlike)
 
 
-def _measures(view: FieldView) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    labels, count = view.labels.ravel(), int(view.labels.max(initial=0)) + 1
-    nucleus = (view.maps.logits[1] > 0).cpu().numpy().ravel()
-    rim = np.concatenate([view.labels[0], view.labels[-1], view.labels[:, 0], view.labels[:, -1]])
-    at_border = np.zeros(count, bool)
-    at_border[rim] = True
-    area = np.bincount(labels, minlength=count)
-    return area[1:].astype(float), np.bincount(labels[nucleus], minlength=count)[1:].astype(float), at_border[1:]
+def _at_border(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    at_border = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    at_border[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = True
+    return at_border[1:]
 
 
 def _at_original_size(view: FieldView, shape: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:

@@ -111,7 +111,7 @@ def propose_cell(
     if mask is None:
         return None
     view = replace(view, labels=mask.astype(np.int32), maps=_without_others(view.maps, mask))
-    prediction = describe_cells(view, model, (direct.foreground, reflected), part.shape[:2], name="", explain=False)
+    prediction = describe_cells(view, model, (direct.maps, reflected), part.shape[:2], name="", explain=False)
     return Proposal(prediction, (rows.start, columns.start)) if len(prediction.cells) else None
 
 

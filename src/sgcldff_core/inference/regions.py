@@ -206,4 +206,5 @@ def _numbered_from(prediction: Prediction, box: Box, rows: list[int], count: int
         labels=numbers[prediction.labels],
         cells=cells.reset_index(drop=True),
         stability=prediction.stability[rows],
+        evidence=None if prediction.evidence is None else prediction.evidence.iloc[rows].reset_index(drop=True),
     )

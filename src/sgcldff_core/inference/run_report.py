@@ -66,5 +66,6 @@ def run_report(result: BatchResult, model: Model, started: datetime, parameters:
             for file in result.files
             if file.slide is not None
         ],
+        "warnings": [{"file": str(file.path), "warning": file.warning} for file in result.files if file.warning],
         "failures": [{"file": str(file.path), "problem": file.problem} for file in result.failures],
     }

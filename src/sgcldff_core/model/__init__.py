@@ -9,6 +9,7 @@ from sgcldff_core.model.checkpoint import (
     find_model,
     load_model,
     save_model,
+    save_parts,
 )
 from sgcldff_core.model.config import ModelConfig
 from sgcldff_core.model.network import FUSED_STRIDE, STRIDE, NetworkOutput, SgcldffNetwork, build_network
@@ -29,4 +30,5 @@ __all__ = [
     "load_model",
     "register_architecture",
     "save_model",
+    "save_parts",
 ]

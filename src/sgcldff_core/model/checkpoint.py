@@ -22,7 +22,11 @@ from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.errors import ConfigError, CorruptModelError
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model.config import ModelConfig
+from sgcldff_core.model.kinship import MEMORY, RememberedCells, read_memory
+from sgcldff_core.model.known_smears import KnownSmears
+from sgcldff_core.model.known_stains import KnownStains
 from sgcldff_core.model.network import SgcldffNetwork, build_network
+from sgcldff_core.model.review_rule import ReviewRule
 from sgcldff_core.model.stain import StainTransform
 from sgcldff_core.model_folders import (
     DEFAULT_MODEL,
@@ -43,11 +47,17 @@ __all__ = [
     "find_model",
     "load_model",
     "save_model",
+    "save_parts",
     "user_models",
 ]
 
-_WEIGHTS = "model.safetensors"
-_MEMORY = "memory.safetensors"  # of some models, see training.memory
+_WEIGHTS, _CARD = "model.safetensors", "CARD.md"
+_PARTS: dict[str, Any] = {  # of some models: keys of the description, fields of `Model`
+    "stain": StainTransform,
+    "known_stains": KnownStains,
+    "known_smears": KnownSmears,
+    "review": ReviewRule,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +83,14 @@ class Model:
     stain : StainTransform or None
         What brings images to the stain that the network knows, in a model that was adapted to a
         laboratory; the key ``stain`` of ``model.json``, which others have not.
+    known_stains, known_smears : KnownStains or None, KnownSmears or None
+        Colours of the cells, and looks of the images, that the model learned from; keys of the same
+        name. A model without them cannot tell what is unlike.
+    review : ReviewRule or None
+        Which cells to look at; the key ``review``. A model without it falls back to a rule that was
+        set by hand.
+    remembered : RememberedCells or None
+        Cells that it learned from, of ``memory.safetensors``, where it has one.
     """
 
     name: str
@@ -83,6 +101,10 @@ class Model:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     stain: StainTransform | None = None
+    known_stains: KnownStains | None = None
+    known_smears: KnownSmears | None = None
+    review: ReviewRule | None = None
+    remembered: RememberedCells | None = None
 
     def in_own_stain(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return (H, W, 3) uint8 RGB as the network is to see it: changed where the model was adapted."""
@@ -129,7 +151,7 @@ def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -
     try:
         # Models from before the prior had a vote do not speak of it.
         config = ModelConfig.from_dict({"prior_vote": False} | description["config"])
-        stain = StainTransform.from_dict(description["stain"]) if "stain" in description else None
+        parts = {key: kind.from_dict(description[key]) for key, kind in _PARTS.items() if key in description}
         tensors = load(raw)
     except (ConfigError, KeyError, TypeError, SafetensorError) as broken:
         raise CorruptModelError(f"{folder}: {DESCRIPTION} or {_WEIGHTS} is not usable ({broken})") from broken
@@ -143,7 +165,8 @@ def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -
         training=description.get("training", {}),
         metrics=description.get("metrics", {}),
         sha256=digest,
-        stain=stain,
+        **parts,
+        remembered=read_memory(folder, digest),
     )
 
 
@@ -178,12 +201,44 @@ def save_model(model: Model, folder: Path | str, *, half: bool = True) -> Path:
         "metrics": dict(model.metrics),
         "sha256": hashlib.sha256(raw).hexdigest(),
     }
-    if model.stain is not None:
-        description["stain"] = model.stain.to_dict()
+    description |= {key: part.to_dict() for key in _PARTS if (part := getattr(model, key)) is not None}
     with written_atomically(folder / _WEIGHTS) as draft:
         draft.write_bytes(raw)
     with written_atomically(folder / DESCRIPTION) as draft:
         draft.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def save_parts(model: Model, source: Path | str, folder: Path | str) -> Path:
+    """Write what came to a model that is on disk already; its weights, memory and card stay what they are.
+
+    Parameters
+    ----------
+    model : Model
+        As it was loaded from `source`, but for known stains, known smears or review.
+    source : Path or str
+        Its folder.
+    folder : Path or str
+        Where to write; may be the same.
+
+    Raises
+    ------
+    ConfigError
+        If `source` holds other weights.
+    """
+    source, folder = Path(source), Path(folder)
+    description = describe(source)
+    if description.get("sha256") != model.sha256:
+        raise ConfigError(f"{source} holds other weights than model {model.name}; load the model from there")
+    parts = {key: part.to_dict() for key in _PARTS if (part := getattr(model, key)) is not None}
+    if folder.resolve() != source.resolve():
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in (_WEIGHTS, MEMORY, _CARD):
+            if (source / file).is_file():
+                with written_atomically(folder / file) as draft:
+                    shutil.copyfile(source / file, draft)
+    with written_atomically(folder / DESCRIPTION) as draft:
+        draft.write_text(json.dumps(description | parts | {"name": folder.name}, indent=2) + "\n", encoding="utf-8")
     return folder
 
 
@@ -220,8 +275,8 @@ def add_model(source: Path | str, name: str | None = None, *, overwrite: bool = 
     if name in available_models() and not (overwrite and (target / DESCRIPTION).is_file()):
         raise ConfigError(f"there is a model {name!r} already; choose another name")
     with folder_drafted(target, mark=DESCRIPTION, overwrite=overwrite) as draft:
-        for file in (_WEIGHTS, _MEMORY, DESCRIPTION):
-            if file != _MEMORY or (folder / file).is_file():
+        for file in (_WEIGHTS, MEMORY, DESCRIPTION):
+            if file != MEMORY or (folder / file).is_file():
                 shutil.copyfile(folder / file, draft / file)
     return target
 

@@ -1,0 +1,175 @@
+"""Does the review find wrong classes and bad outlines?
+
+Writes a page and a picture::
+
+    python benchmarks/review.py ../shared/data --sister runs/sister --also runs/small/seed0/fold0 runs/ablate/full/seed0/fold0 --cache runs/review --out docs/results/review.md
+
+The cells of the sister are judged, by scores fitted on other images: its groups of images are shared by five, and what
+judges a fifth is fitted on the cells that all networks found in the other four, as they are and degraded. No network
+learned from any of these images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sgcldff_core.datasets import open_dataset
+from sgcldff_core.evaluation.degrading import HARD, MILD
+from sgcldff_core.evaluation.review_cells import gather_cells
+from sgcldff_core.evaluation.review_figures import auroc, bootstrap_by_group, caught, cross_fitted, risk_coverage
+from sgcldff_core.evaluation.trust import with_known_images
+from sgcldff_core.files import written_atomically
+from sgcldff_core.model import load_model
+from sgcldff_core.training.risk import fit_rule
+from sgcldff_core.training.split import without_copies
+
+_SCORES = {"review": "risk", "class score alone": "p_wrong", "outline score alone": "p_bad", "confidence": "unsure"}
+_SHARE = 0.2
+
+
+def main() -> None:
+    """Gather what is not in the cache, cross-fit, and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with zheng/, bccd/ and all_idb2/")
+    parser.add_argument("--sister", type=Path, required=True, help="network whose cells are judged")
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="networks that make errors to fit on")
+    parser.add_argument("--cache", type=Path, required=True, help="folder of tables of cells, read where they exist")
+    parser.add_argument("--out", type=Path, required=True, help="page to write, with a picture of the same name beside it")
+    options = parser.parse_args()
+    cells = gathered(options)
+    own = cells[(cells["network"] == "sister") & (cells["kind"] == "as it is")]
+    learned = cells[((cells["network"] != "sister") & (cells["kind"] != "ALL-IDB2")) | cells.index.isin(own.index)]
+    mild = cells[(cells["network"] == "sister") & (cells["kind"] == "mild")]
+    rows = {
+        "held out, as they are": cross_fitted(own, learned),
+        "held out, mildly degraded": cross_fitted(mild, learned),
+        **{
+            f"ALL-IDB2, {network}": cross_fitted(part, learned)
+            for network, part in cells[cells["kind"] == "ALL-IDB2"].groupby("network")
+        },
+    }
+    for table in rows.values():
+        table["unsure"] = 1 - table["confidence"]
+        table["either"] = table[["wrong", "bad"]].max(axis=1)
+    rule = fit_rule(learned.assign(own=learned.index.isin(own.index)), _SHARE)
+    with written_atomically(options.out.with_suffix(".png")) as draft:
+        draw(rows, draft)
+    with written_atomically(options.out) as draft:
+        draft.write_text(page(rows, learned, rule.to_dict(), options), encoding="utf-8")
+
+
+def gathered(options: argparse.Namespace) -> pd.DataFrame:
+    """Return cells of all networks, with ``network`` and ``kind``."""
+    samples = without_copies([s for name in ("zheng", "bccd") for s in open_dataset(options.data / name)])
+    held = set(load_model(options.sister).training["validation_groups"])
+    judged = [s for s in samples if s.group in held and s.split != "test"]
+    tables = []
+    for number, folder in enumerate([options.sister, *options.also]):
+        name = "sister" if not number else "-".join(folder.parts[-3:])
+        model = None
+        for kind, worsen in (("as it is", None), ("hard" if number else "mild", HARD if number else MILD), ("ALL-IDB2", None)):
+            file = options.cache / f"{name}-{kind.replace(' ', '-')}.csv"
+            if not file.is_file():
+                if kind == "ALL-IDB2" and number > 1:
+                    continue
+                if model is None:
+                    model = with_known_images(load_model(folder), [s for s in samples if s.group not in held])
+                shown = list(open_dataset(options.data / "all_idb2")) if kind == "ALL-IDB2" else judged
+                found = gather_cells(shown, model, worsen=worsen, diameter_known=bool(number) or kind != "as it is")
+                with written_atomically(file) as draft:
+                    found.to_csv(draft, index=False)
+            tables.append(pd.read_csv(file).assign(network=name, kind=kind))
+    return pd.concat(tables, ignore_index=True)
+
+
+def figure(table: pd.DataFrame, target: str, column: str, statistic: str) -> str:
+    """Return a figure with its interval, as text."""
+    known = table[table[target].notna()]
+    measure = auroc if statistic == "AUROC" else caught
+    errors, score, groups = (known[c].to_numpy() for c in (target, column, "group"))
+    if errors.sum() < 2:
+        return ""
+    found = bootstrap_by_group(errors.astype(float), score.astype(float), groups, measure)
+    return f"{found.value:.3f} ({found.low:.2f}-{found.high:.2f})"
+
+
+def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, options: argparse.Namespace) -> str:
+    """Return the page of results in Markdown."""
+    command = f"python benchmarks/review.py ../shared/data --sister runs/{options.sister.name} --also " + " ".join(
+        "runs/" + "/".join(p.parts[-3:]) for p in options.also
+    )
+    lines = [
+        "# Review",
+        "",
+        f"Written by `{command} --cache runs/review --out docs/results/review.md`; do not edit. "
+        "The method is in [Review of doubtful cells](../method/review.md).",
+        "",
+        "Scores were fitted on other images than those they judge, in five parts; 95 % intervals from a bootstrap over "
+        "groups of images. A class is wrong if the cell is one annotated cell by half and of another class; an outline is "
+        "bad if its IoU with the annotated cell is below 0.8.",
+        "",
+        "| AUROC | wrong class: n | review | class score | confidence | bad outline: n | review | outline score | confidence |",
+        "| --- " * 9 + "|",
+    ]
+    for name, table in rows.items():
+        parts = [name]
+        for target, own in (("wrong", "p_wrong"), ("bad", "p_bad")):
+            known = table[table[target].notna()]
+            parts.append(f"{int(known[target].sum())} of {len(known)}")
+            parts += [figure(table, target, column, "AUROC") for column in ("risk", own, "unsure")]
+        lines.append("| " + " | ".join(parts) + " |")
+    lines += [
+        "",
+        "| share of errors of either kind among the worst 20 % | errors | review | confidence |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, table in rows.items():
+        known = table[table["either"].notna()]
+        values = [figure(table, "either", column, "caught") for column in ("risk", "unsure")]
+        lines.append(f"| {name} | {int(known['either'].sum())} of {len(known)} | " + " | ".join(values) + " |")
+    lines += [
+        "",
+        f"![Share of errors among the cells that are kept, against the share kept]({options.out.with_suffix('.png').name})",
+        "",
+        "## What the scores are made of",
+        "",
+        f"Fitted on {len(learned)} cells, {int((learned['wrong'] == 1).sum())} with a wrong class and "
+        f"{int((learned['bad'] == 1).sum())} with a bad outline. Weights are for a doubt that grows by its spread; one that "
+        "made cells safer was held at 0. These are of all images together, as a model would hold them.",
+        "",
+        "| doubt | wrong class | bad outline |",
+        "| --- | --- | --- |",
+    ]
+    wrong, bad = (rule[name]["weight"] for name in ("wrong_class", "bad_mask"))
+    lines += [f"| {name} | {wrong[name]:.2f} | {bad[name]:.2f} |" for name in wrong]
+    return "\n".join([*lines, ""])
+
+
+def draw(rows: dict[str, pd.DataFrame], file: Path) -> None:
+    """Draw risk against coverage, one panel a set of cells."""
+    figure, panels = plt.subplots(1, len(rows), figsize=(4.2 * len(rows), 3.8), constrained_layout=True)
+    for panel, (name, table) in zip(np.atleast_1d(panels), rows.items(), strict=True):
+        known = table[table["either"].notna()]
+        errors = known["either"].to_numpy(float)
+        kept = np.arange(1, len(errors) + 1) / len(errors)
+        for title, column, style in (("review", "risk", "-"), ("confidence", "unsure", "--")):
+            panel.plot(100 * kept, 100 * risk_coverage(errors, known[column].to_numpy()), style, label=title)
+        panel.plot(100 * kept, 100 * risk_coverage(errors, errors), ":", color="grey", label="perfect ranking")
+        panel.axvline(100 * (1 - _SHARE), color="grey", linewidth=0.6)
+        panel.set(title=f"{name}\n{int(errors.sum())} errors in {len(errors)} cells", xlabel="cells kept, %", xlim=(0, 100))
+        panel.set_ylim(bottom=0)
+        panel.set_ylabel("of them wrong, %")
+        panel.legend(frameon=False)
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""``sgcldff models trust``: fit what tells doubtful cells and strange images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgcldff_core.cli.console import progress_bar, stdout
+from sgcldff_core.errors import ConfigError
+
+__all__ = ["trust_command"]
+
+
+def trust_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model's name, or its folder.")],
+    datasets: Annotated[list[Path], typer.Argument(metavar="DATASET...", help="What it was trained on.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model with what was fitted.")],
+    sisters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sister",
+            metavar="MODEL",
+            help="A model that did not learn from all of it; repeatable, the one most like NAME first.",
+        ),
+    ] = None,
+    share: Annotated[
+        float, typer.Option("--share", metavar="S", help="Of cells to be looked at, between 0 and 1.")
+    ] = 0.2,
+) -> None:
+    """Fit which cells need review, and what is unlike the images that a model learned from.
+
+    From the data sets come the stains and looks that the model knows: what is far from them is
+    flagged. Without --sister no more is fitted. A sister is a model by the same recipe of which the
+    data sets hold images that it did not learn from: its mistakes on them, as they are and
+    degraded, teach which evidence goes with a wrong class and with a bad outline. Held out is what
+    every sister notes as held out in its model.json.
+    """
+    from sgcldff_core.evaluation.trust import held_out_cells, with_known_images, with_review
+    from sgcldff_core.model import find_model, load_model, save_parts
+    from sgcldff_core.training import read_annotated
+
+    if not 0 < share < 1:
+        raise ConfigError(f"--share is between 0 and 1, got {share}")
+    folder = find_model(name)
+    model = load_model(folder)
+    judges = [load_model(sister) for sister in sisters or ()]
+    samples, _ = read_annotated(datasets)
+    own = set(model.training.get("validation_groups", ()))
+    with progress_bar() as bar:
+        task = bar.add_task("", total=None)
+
+        def report(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        model = with_known_images(model, [s for s in samples if s.group not in own], report)
+        if judges:
+            held = set.intersection(*(set(judge.training.get("validation_groups", ())) for judge in judges))
+            model = with_review(model, held_out_cells(judges, samples, held, report), share)
+    save_parts(model, folder, out)
+    fitted = "" if model.review is None or not judges else f"; review: {dict(model.review.fitted_on)}"
+    stains = ", ".join(stain.name for stain in model.known_stains.stains) if model.known_stains else ""
+    stdout.print(f"{out.name}: knows the stains of {stains}{fitted}", markup=False, soft_wrap=True)

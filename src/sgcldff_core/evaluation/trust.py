@@ -1,0 +1,102 @@
+"""Fitting what tells a model's doubtful cells and strange images, on images that were held out from its sisters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.evaluation.degrading import HARD
+from sgcldff_core.evaluation.review_cells import gather_cells
+from sgcldff_core.training.known import fit_known_smears, fit_known_stains, measure
+from sgcldff_core.training.risk import fit_rule
+
+if TYPE_CHECKING:
+    from sgcldff_core.model import Model
+    from sgcldff_core.sample import Sample
+
+__all__ = ["held_out_cells", "with_known_images", "with_review"]
+
+Report = Callable[[str, int, int], None]
+
+
+def with_known_images(model: Model, samples: Sequence[Sample], report: Report | None = None) -> Model:
+    """Return a model that knows the stains and the looks of the images that it learned from.
+
+    Parameters
+    ----------
+    model : Model
+        Stays as it is.
+    samples : sequence of Sample
+        What it learned from, and nothing else.
+    report : callable, optional
+        Called with what is done, images done and in all.
+    """
+    step = None if report is None else lambda done, total: report("measuring stains", done, total)
+    seen = measure(samples, step)
+    return replace(model, known_stains=fit_known_stains(seen), known_smears=fit_known_smears(seen))
+
+
+def held_out_cells(
+    sisters: Sequence[Model], samples: Sequence[Sample], held: Collection[str], report: Report | None = None
+) -> pd.DataFrame:
+    """Let networks judge what none of them learned from, as it is and degraded.
+
+    Parameters
+    ----------
+    sisters : sequence of Model
+        Of the same data; the first one is nearest to the model that the rule is for.
+    samples : sequence of Sample
+        All of the data.
+    held : collection of str
+        Groups that none of the networks learned from.
+    report : callable, optional
+        Called with what is done, images done and in all.
+
+    Returns
+    -------
+    DataFrame
+        As `sgcldff_core.training.risk.fit_rule` takes it.
+
+    Raises
+    ------
+    ConfigError
+        If nothing was held out.
+    """
+    judged = [s for s in samples if s.group in held]
+    learned = [s for s in samples if s.group not in held]
+    if not judged or not learned or not sisters:
+        raise ConfigError("a review is fitted on images that some networks learned from and others that none did")
+    seen = measure(learned)
+    stains, tables = fit_known_stains(seen), []
+    for number, sister in enumerate(sisters):
+        knowing = replace(sister, known_stains=stains)
+        for worsen in (None, HARD):
+            name = f"{sister.name}{'' if worsen is None else ', degraded'}"
+            step = None if report is None else lambda done, total, name=name: report(name, done, total)
+            # Only the cells that set the cut-off need all of what prediction does.
+            cells = gather_cells(
+                judged, knowing, worsen=worsen, diameter_known=bool(number) or worsen is not None, report=step
+            )
+            tables.append(cells.assign(own=number == 0 and worsen is None, network=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def with_review(model: Model, cells: pd.DataFrame, share: float = 0.2) -> Model:
+    """Return a model that holds a rule for the review of its cells.
+
+    Parameters
+    ----------
+    model : Model
+        Stays as it is.
+    cells : DataFrame
+        From `held_out_cells`.
+    share : float
+        Of cells like these that shall be looked at.
+    """
+    networks = [str(name) for name in pd.unique(cells["network"])]
+    images = int(cells["group"].nunique())
+    return replace(model, review=fit_rule(cells, share, {"networks": networks, "groups": images}))

@@ -1,0 +1,140 @@
+"""The evidence for and against each cell of a field, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgcldff_core.cells import cell_shapes
+from sgcldff_core.explain import (
+    cell_evidence,
+    outline_stability,
+    reasons_by_rule,
+    review_reasons,
+    saliency_consistency,
+    threshold_stability,
+)
+from sgcldff_core.inference.classification import probabilities_and_features
+from sgcldff_core.inference.forward import FieldMaps
+from sgcldff_core.model.known_stains import cell_colours
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sgcldff_core.explain import Agreement
+    from sgcldff_core.model import Model
+
+__all__ = ["REACH", "gather_evidence", "review_cells"]
+
+REACH = 0.15
+"""Of a diameter: what an unstable outline may gain or lose around a cell."""
+
+
+def gather_evidence(
+    model: Model,
+    image: NDArray[np.uint8],
+    labels: NDArray[np.int32],
+    maps: FieldMaps,
+    looks: tuple[FieldMaps, FieldMaps],
+    probabilities: NDArray[np.float32],
+    agreement: Agreement,
+    at_border: NDArray[np.bool_],
+    *,
+    whole: NDArray[np.uint8] | None = None,
+) -> pd.DataFrame:
+    """Measure what bears on whether names and outlines can be trusted.
+
+    Parameters
+    ----------
+    model : Model
+        The one that looked.
+    image : ndarray
+        (h, w, 3) uint8 RGB at the canonical scale.
+    labels : ndarray
+        (h, w) int32, the cells numbered 1..N.
+    maps : FieldMaps
+        Mean of all looks.
+    looks : tuple of FieldMaps
+        As seen directly, and as seen in a mirror and turned back.
+    probabilities : ndarray
+        (N, classes) float32, of `maps`.
+    agreement : Agreement
+        Of class activation and outline.
+    at_border : ndarray
+        (N,) bool, whether the image's border cuts the cell.
+    whole : ndarray, optional
+        (H, W, 3) uint8 RGB, the field of which `image` is a part.
+
+    Returns
+    -------
+    DataFrame
+        (N, `sgcldff_core.explain.EVIDENCE`) float64.
+    """
+    canonical = model.config.canonical_diameter
+    reach = REACH * canonical
+    logits = maps.logits[:2].cpu().numpy()
+    nucleus = logits[1] > 0
+    shapes = cell_shapes(labels)
+    area = shapes["area_px"].to_numpy(float)
+    inside = np.bincount(labels.ravel(), nucleus.ravel(), len(area) + 1)[1:]
+    direct, reflected = (probabilities_and_features(model, look, labels)[0] for look in looks)
+    distance = kinship = np.full(len(area), np.nan)
+    if model.remembered is not None and len(area):
+        named = [model.config.classes[c] for c in probabilities.argmax(axis=1)]
+        kinship = model.remembered.doubt(probabilities_and_features(model, maps, labels)[1], named)
+    if model.known_stains is not None:
+        distance = model.known_stains.distance(cell_colours(image, labels, nucleus, whole))
+    return cell_evidence(
+        probabilities,
+        (direct, reflected),
+        agreement,
+        outline_stability(labels, looks[0].foreground, looks[1].foreground, reach),
+        threshold_stability(labels, logits[0], reach),
+        shapes["solidity"].to_numpy(float),
+        inside / area,
+        np.sqrt(4 / np.pi * area) / canonical,
+        at_border,
+        distance,
+        kinship,
+    )
+
+
+def review_cells(
+    model: Model, probabilities: NDArray[np.float32], agreement: Agreement, evidence: pd.DataFrame
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Say how far each cell can be trusted, and why a person should look at it.
+
+    By the rule that was fitted for the model; by one that was set by hand for a model without.
+
+    Parameters
+    ----------
+    model : Model
+        The one that looked.
+    probabilities : ndarray
+        (N, classes) float32, calibrated.
+    agreement : Agreement
+        Of class activation and outline.
+    evidence : DataFrame
+        From `gather_evidence`.
+
+    Returns
+    -------
+    consistency : ndarray
+        (N,) float32 in [0, 1]; by a fitted rule, the probability that neither name nor outline is
+        wrong.
+    reasons : list of str
+        Empty where nobody needs to look.
+    """
+    classes = model.config.classes
+    if model.review is not None:
+        trust = (1 - model.review.risk(evidence)).astype(np.float32)
+        return trust, reasons_by_rule(model.review, classes, probabilities, evidence)
+    stability = evidence["stability"].to_numpy(np.float32)
+    consistency = saliency_consistency(agreement, stability)
+    size, nucleus, border = (evidence[name].to_numpy() for name in ("size", "nucleus", "border"))
+    reasons = review_reasons(
+        classes, probabilities, agreement, stability, consistency, size, nucleus, border.astype(bool)
+    )
+    return consistency, reasons

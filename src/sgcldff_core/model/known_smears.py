@@ -1,0 +1,174 @@
+"""What stained smears look like as whole images, so that a model can tell when it is shown something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.model.stain import to_space
+
+__all__ = ["LOOK", "KnownSmears", "focus", "image_look"]
+
+LOOK = {
+    "dark red": "red part of the direction of the darkest tenth's optical density, in green, over the glass's",
+    "dark blue": "blue part of it",
+    "middle red": "red part of that of the four tenths below",
+    "middle blue": "blue part of it",
+    "out of gamut": "root of the share of pixels that are brighter than the glass in one channel",
+    "density": "logarithm of the darkest tenth's density in green over the glass's, 1 at most",
+    "fine over coarse": "logarithm of the steepest edges seen finely over those seen coarsely",
+    "edge strength": "logarithm of the steepest edges over the darkest tenth's density",
+    "edge share": "share of pixels with a quarter of the steepest edges' slope",
+    "noise": "logarithm of what varies from pixel to pixel over the darkest tenth's density",
+}
+"""What is measured of an image, and what each is."""
+
+_DIAMETER = 32.0  # px of a cell in which looks are measured
+_LEAST_NOISE = -4.5  # less is no smoother to the eye
+_MOST = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSmears:
+    """A normal distribution of the looks of smears.
+
+    Attributes
+    ----------
+    mean : tuple of float
+        (10,) of `LOOK`.
+    spread : tuple of tuple of float
+        (10, 10) rows of a matrix W with ``W @ W.T`` the inverse of the covariance.
+    unit : float
+        Mahalanobis distance below which 199 of 200 smears stay that had no part in these figures but
+        come from the same laboratories.
+    sharp, blurred : float
+        `focus` of the middle one of them, and the least that 199 of 200 have.
+    """
+
+    mean: tuple[float, ...]
+    spread: tuple[tuple[float, ...], ...]
+    unit: float
+    sharp: float
+    blurred: float
+
+    def __post_init__(self) -> None:
+        size = len(LOOK)
+        try:
+            numbers = np.array([*self.mean, *np.ravel(self.spread), self.unit, self.sharp, self.blurred], np.float64)
+            fits = np.shape(self.mean) == (size,) and np.shape(self.spread) == (size, size)
+        except (TypeError, ValueError):
+            numbers, fits = np.zeros(0), False
+        if not fits or not (np.abs(numbers) <= _MOST).all() or self.unit <= 0 or self.blurred >= self.sharp:
+            raise ConfigError(
+                f"known smears need a mean of {size}, {size} rows of {size} finite numbers, a unit above 0, "
+                "and a sharp image that is sharper than a blurred one"
+            )
+
+    def distance(self, image: NDArray[np.uint8], diameter: float) -> float:
+        """Return how far an image is from a smear in focus.
+
+        Parameters
+        ----------
+        image : ndarray
+            (H, W, 3) uint8 RGB.
+        diameter : float
+            Of a typical cell in px of the image.
+
+        Returns
+        -------
+        float
+            0 and above; above 1 is one smear in a hundred of the laboratories known, and what is no
+            smear. The larger of the distance of its look and of what it lacks in focus.
+        """
+        return self.distance_of_look(image_look(image, diameter))
+
+    def distance_of_look(self, look: NDArray[np.floating]) -> float:
+        """Return the same for what `image_look` measured."""
+        away = float(np.linalg.norm((look - np.array(self.mean)) @ np.array(self.spread))) / self.unit
+        return max(away, (self.sharp - focus(look)) / (self.sharp - self.blurred))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self) | {"mean": list(self.mean), "spread": [list(row) for row in self.spread]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> KnownSmears:
+        """Build from what `to_dict` returned.
+
+        Raises
+        ------
+        ConfigError
+            If something is missing, too much or out of range.
+        """
+        try:
+            tables = {"mean": tuple(values["mean"]), "spread": tuple(tuple(row) for row in values["spread"])}
+            return cls(**{**values, **tables})
+        except (KeyError, TypeError, ValueError) as broken:
+            raise ConfigError(f"the known smears are not usable ({broken!r})") from broken
+
+
+def focus(look: NDArray[np.floating]) -> float:
+    """Return how sharp an image is: the sum of its `LOOK` ``fine over coarse`` and ``edge strength``."""
+    names = list(LOOK)
+    return float(look[names.index("fine over coarse")] + look[names.index("edge strength")])
+
+
+def image_look(image: NDArray[np.uint8], diameter: float) -> NDArray[np.float64]:
+    """Measure how an image looks, whatever is in it.
+
+    Colours are directions of optical density, less that of the glass: neither the lamp nor the
+    strength of the stain has a part in them.
+
+    Parameters
+    ----------
+    image : ndarray
+        (H, W, 3) uint8 RGB.
+    diameter : float
+        Of a typical cell in px of the image.
+
+    Returns
+    -------
+    ndarray
+        (10,) float64 of `LOOK`.
+    """
+    density = to_space(_at_scale(image, _DIAMETER / diameter), "density")
+    flat = density.reshape(-1, 3)
+    low, middle, high = np.quantile(flat[:, 1], (0.25, 0.5, 0.9))
+    stain = flat - np.median(flat[flat[:, 1] <= low], axis=0)
+    dark = stain[flat[:, 1] >= high]
+    # The median itself counts, so that an image of one colour has a middle too.
+    between = stain[(flat[:, 1] >= middle) & (flat[:, 1] <= high)]
+    depth = max(float(dark[:, 1].mean()), 0.03)
+    green = density[..., 1]
+    fine, coarse = (ndimage.gaussian_gradient_magnitude(green, sigma) for sigma in (0.7, 2.5))
+    steep, broad = float(np.quantile(fine, 0.98)), float(np.quantile(coarse, 0.98))
+    grain = float(np.median(np.abs(green - ndimage.gaussian_filter(green, 0.7))))
+    look = [
+        *_direction(dark),
+        *_direction(between),
+        np.sqrt(np.mean(stain.min(axis=1) < -0.12)),
+        min(np.log(depth), 0),
+        np.log((steep + 0.003) / (broad + 0.003)),
+        np.log((steep + 0.003) / depth),
+        np.mean(fine > 0.25 * steep),
+        max(np.log((grain + 0.002) / depth), _LEAST_NOISE),
+    ]
+    return np.array(look, np.float64)
+
+
+def _direction(stain: NDArray[np.float32]) -> tuple[float, float]:
+    mean = stain.mean(axis=0)
+    length = float(np.linalg.norm(mean)) + 0.05  # nearly nothing has no direction
+    return float(mean[0]) / length, float(mean[2]) / length
+
+
+def _at_scale(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    size = [max(8, round(side * factor)) for side in image.shape[1::-1]]
+    return np.asarray(Image.fromarray(image).resize((size[0], size[1]), Image.Resampling.BILINEAR))

@@ -1,0 +1,138 @@
+"""Fitting a review rule: which evidence went with errors on cells that a network had not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.model_selection import GroupKFold
+
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.model.review_rule import DOUBTS, ReviewRule, RiskScore, doubts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["BAD_IOU", "fit_risk", "fit_rule"]
+
+BAD_IOU = 0.8
+"""An outline whose IoU with the true one is below is bad."""
+
+_STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)  # of the penalty on weights
+_FOLDS = 5
+_ENOUGH = 10  # errors, to fit anything to
+_UNUSUAL = 0.95  # of the cells without fault have less doubt than what is named as a reason
+
+
+def fit_rule(cells: pd.DataFrame, share: float = 0.2, fitted_on: Mapping[str, Any] | None = None) -> ReviewRule:
+    """Fit both scores, and the risk from which on a cell is to be looked at.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        One row a cell that the network that found it had not learned from: the columns of
+        `sgcldff_core.explain.EVIDENCE`; ``wrong`` and ``bad``, 1 where the class, or the outline,
+        is wrong, 0 where it is right, NaN where that is not known; ``group``, of images of the same
+        cells; ``own``, True for cells as they are, found by the network that is nearest to the
+        model that is to hold the rule: on these the cut-off is set.
+    share : float
+        Of these to be looked at, between 0 and 1.
+    fitted_on : mapping, optional
+        For the record, beside what is noted anyway.
+
+    Raises
+    ------
+    ConfigError
+        If there are too few errors of either kind, or no cells of the network's own.
+    """
+    if not 0 < share < 1:
+        raise ConfigError(f"the share of cells to be looked at is between 0 and 1, got {share}")
+    own = cells[cells["own"].astype(bool)]
+    if own.empty:
+        raise ConfigError("none of the cells were found by a network near to the model")
+    scores = [fit_risk(cells, target) for target in ("wrong", "bad")]
+    faultless = own[(own["wrong"] != 1) & (own["bad"] != 1)]
+    usual = {name: float(np.nanquantile(_known(x), _UNUSUAL)) for name, x in doubts_of(faultless).items()}
+    rule = ReviewRule(*scores, 0.0, usual)
+    risk = rule.risk(own)
+    record = {
+        "cells": len(cells),
+        "wrong_classes": int((cells["wrong"] == 1).sum()),
+        "bad_masks": int((cells["bad"] == 1).sum()),
+        "share": share,
+        **(fitted_on or {}),
+    }
+    return ReviewRule(*scores, float(np.quantile(risk, 1 - share)), usual, record)
+
+
+def fit_risk(cells: pd.DataFrame, target: str) -> RiskScore:
+    """Fit the probability of one kind of error to the evidence.
+
+    A penalised logistic regression whose weights may not be below zero, since no doubt makes a cell
+    safer. How strong the penalty is, is chosen by cross-validation over groups of images.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As for `fit_rule`.
+    target : {"wrong", "bad"}
+        Column that tells the errors.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than ten errors, or cells without.
+    """
+    known = cells[cells[target].notna()]
+    y = known[target].to_numpy(float)
+    if min(y.sum(), (1 - y).sum()) < _ENOUGH:
+        raise ConfigError(
+            f"{int(y.sum())} of {len(y)} cells are {target}; a risk takes {_ENOUGH} that are and as many that are not"
+        )
+    doubts = {name: _known(x) for name, x in doubts_of(known).items()}
+    centre = {name: float(np.nanmean(x)) for name, x in doubts.items()}
+    scale = {name: max(float(np.nanstd(x)), 1e-3) for name, x in doubts.items()}
+    x = np.stack([np.nan_to_num((doubts[name] - centre[name]) / scale[name]) for name in DOUBTS], 1)
+    weights = _chosen(x, y, known["group"].to_numpy())
+    return RiskScore(centre, scale, dict(zip(DOUBTS, weights[1:].tolist(), strict=True)), float(weights[0]))
+
+
+def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    # A model without a record of stains: nothing is known of any cell, and nothing is made of it.
+    return values if np.isfinite(values).any() else np.zeros_like(values)
+
+
+def _chosen(x: NDArray[np.float64], y: NDArray[np.float64], groups: NDArray[np.object_]) -> NDArray[np.float64]:
+    count = min(_FOLDS, len(np.unique(groups)))
+    losses = np.zeros(len(_STRENGTHS))
+    if count > 1:
+        for learned, judged in GroupKFold(count).split(x, y, groups):
+            for k, strength in enumerate(_STRENGTHS):
+                weights = _fitted(x[learned], y[learned], strength)
+                losses[k] += _unlikelihood(weights, x[judged], y[judged])[0] * len(judged)
+    return _fitted(x, y, _STRENGTHS[int(losses.argmin())])
+
+
+def _fitted(x: NDArray[np.float64], y: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
+    def penalised(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, slope = _unlikelihood(weights, x, y)
+        slope[1:] += strength * weights[1:]
+        return value + strength / 2 * float(weights[1:] @ weights[1:]), slope
+
+    start = np.zeros(x.shape[1] + 1)
+    start[0] = np.log((y.mean() + 1e-3) / (1.001 - y.mean()))
+    bounds = [(None, None), *[(0.0, None)] * x.shape[1]]
+    return np.asarray(minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
+
+
+def _unlikelihood(
+    weights: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the mean negative log-likelihood, and its slope."""
+    logit = weights[0] + x @ weights[1:]
+    value = float(np.mean(np.logaddexp(0, logit) - y * logit))
+    off = (1 / (1 + np.exp(-np.clip(logit, -50, 50))) - y) / len(y)
+    return value, np.concatenate([[off.sum()], off @ x])
