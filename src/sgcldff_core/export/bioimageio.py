@@ -72,6 +72,10 @@ def export_bioimageio(model: Model, file: Path, *, card: str = "", license: str 
         raise ConfigError("packages need bioimageio.core: pip install 'napari-sgcldff[export]'") from missing
     if file.suffix != ".zip":
         raise ConfigError(f"{file}: a bioimage.io package is a zip; give a name that ends in .zip")
+    try:
+        licence = rdf.LicenseId(license)
+    except ValueError as unknown:
+        raise ConfigError(f"licence {license!r} is not one of SPDX; such are BSD-3-Clause, MIT, CC-BY-4.0") from unknown
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         export_onnx(model, folder)
@@ -87,7 +91,7 @@ def export_bioimageio(model: Model, file: Path, *, card: str = "", license: str 
                     description="Leukocytes, their nuclei and a map to name them by, in stained blood smears",
                     authors=[rdf.Author(name="The SG-CLDFF authors")],
                     cite=[rdf.CiteEntry(text="SG-CLDFF, arXiv 2510.17278", doi=rdf.Doi(PAPER))],
-                    license=rdf.LicenseId(license),
+                    license=licence,
                     documentation=_described(rdf, folder / "README.md"),
                     covers=[_described(rdf, folder / "cover.png")],
                     attachments=[_described(rdf, folder / CLASSES_GRAPH), _described(rdf, folder / "model.json")],
