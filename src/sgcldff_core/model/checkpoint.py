@@ -22,6 +22,7 @@ from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.errors import ConfigError, CorruptModelError
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model.config import ModelConfig
+from sgcldff_core.model.engine import Engine
 from sgcldff_core.model.network import SgcldffNetwork, build_network
 from sgcldff_core.model.stain import StainTransform
 from sgcldff_core.model_folders import (
@@ -73,6 +74,8 @@ class Model:
     stain : StainTransform or None
         What brings images to the stain that the network knows, in a model that was adapted to a
         laboratory; the key ``stain`` of ``model.json``, which others have not.
+    engine : Engine or None
+        What multiplies in place of torch, see `sgcldff_core.inference.engines`; not saved.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Model:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     stain: StainTransform | None = None
+    engine: Engine | None = None
 
     def in_own_stain(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return (H, W, 3) uint8 RGB as the network is to see it: changed where the model was adapted."""
