@@ -57,6 +57,10 @@ COMMANDS: dict[str, Command] = {
     "adapt": Command("adapt", "adapt", "Fit a model to the stain of another laboratory, without any annotation."),
     "saliency": Command("saliency", "saliency", "Map where the leukocytes are likely to be, before any network looks."),
     "datasets": Command("datasets", "app", "Look into data sets, convert them, and fetch public ones."),
+    "export": Command(
+        "export", "export", "Write a model for other programs: as ONNX graphs, or as a bioimage.io package."
+    ),
+    "report": Command("report", "report", "Write what 'predict' found as a page to read, a message, or a data set."),
     "models": Command("models", "app", "List models, look at one, or add one."),
 }
 """All commands, in the order in which ``sgcldff --help`` lists them."""

@@ -86,7 +86,7 @@ def look_at(
     shape = (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor)))
     small = resize_image(image, shape)
     prior = compute_prior(small, model.config.prior)
-    maps = map_field(model.network, small, prior, tile=tile, progress=progress)
+    maps = map_field(model.network, small, prior, tile=tile, engine=model.engine, progress=progress)
     return FieldView(diameter, small, prior, maps, _cells(maps, model))
 
 
@@ -123,7 +123,17 @@ def look_again(
         return view, view.maps
     seen = [view.maps]
     for mirror in mirrors:
-        seen.append(map_field(model.network, view.image, view.prior, tile=tile, mirror=mirror, progress=progress))
+        seen.append(
+            map_field(
+                model.network,
+                view.image,
+                view.prior,
+                tile=tile,
+                mirror=mirror,
+                engine=model.engine,
+                progress=progress,
+            )
+        )
     mean = FieldMaps(
         torch.stack([maps.logits for maps in seen]).mean(0), torch.stack([maps.fused for maps in seen]).mean(0)
     )

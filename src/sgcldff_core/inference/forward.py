@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sgcldff_core.model import FUSED_STRIDE, STRIDE, SgcldffNetwork
+from sgcldff_core.model import FUSED_STRIDE, STRIDE, Engine, SgcldffNetwork
 
 __all__ = ["FieldMaps", "evaluating", "network_input", "run_network"]
 
@@ -55,6 +55,8 @@ def run_network(
     image: NDArray[np.uint8],
     prior: NDArray[np.float32],
     mirror: tuple[bool, bool] = (False, False),
+    *,
+    engine: Engine | None = None,
 ) -> FieldMaps:
     """Run the network over a whole image at once.
 
@@ -71,6 +73,8 @@ def run_network(
         (H, W) float32 in [0, 1].
     mirror : tuple of bool
         Whether to show the image upside down, and whether left to right; the maps are turned back.
+    engine : Engine, optional
+        What multiplies instead of the network; a model carries its own.
 
     Returns
     -------
@@ -81,11 +85,18 @@ def run_network(
     dims = [d for d, turned in zip((-2, -1), mirror, strict=True) if turned]
     with torch.inference_mode(), evaluating(network):
         x, p = network_input(network, image, prior)
-        out = network(x.flip(dims), p.flip(dims))
-        logits = torch.cat([out.cell, out.nucleus, out.distance], 1).flip(dims)[0].float()
-        fused = out.fused.flip(dims)[0].float()
+        logits, fused = (_of_network(network) if engine is None else engine)(x.flip(dims), p.flip(dims))
+        logits, fused = logits.flip(dims)[0].float(), fused.flip(dims)[0].float()
     small = (-(-height // FUSED_STRIDE), -(-width // FUSED_STRIDE))
     return FieldMaps(logits[:, :height, :width], fused[:, : small[0], : small[1]])
+
+
+def _of_network(network: SgcldffNetwork) -> Engine:
+    def run(image: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+        out = network(image, prior)
+        return torch.cat([out.cell, out.nucleus, out.distance], 1), out.fused
+
+    return run
 
 
 def network_input(

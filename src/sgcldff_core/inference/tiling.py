@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.inference.forward import FieldMaps, run_network
-from sgcldff_core.model import FUSED_STRIDE, STRIDE, SgcldffNetwork
+from sgcldff_core.model import FUSED_STRIDE, STRIDE, Engine, SgcldffNetwork
 
 __all__ = ["DEFAULT_TILE", "OVERLAP", "map_field", "tile_starts"]
 
@@ -50,6 +50,7 @@ def map_field(
     *,
     tile: int = DEFAULT_TILE,
     mirror: tuple[bool, bool] = (False, False),
+    engine: Engine | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> FieldMaps:
     """Run the network over a field, tile by tile where it is larger than one tile.
@@ -68,6 +69,8 @@ def map_field(
         Side of a tile in px, a multiple of 32 above twice `OVERLAP`.
     mirror : tuple of bool
         As for `run_network`; tiles stay where they are.
+    engine : Engine, optional
+        As for `run_network`.
     progress : callable, optional
         Called with tiles done and tiles in all.
 
@@ -86,14 +89,15 @@ def map_field(
     height, width = prior.shape
     corners = [(y, x) for y in tile_starts(height, tile, OVERLAP) for x in tile_starts(width, tile, OVERLAP)]
     if len(corners) == 1:
-        maps = run_network(network, image, prior, mirror)
+        maps = run_network(network, image, prior, mirror, engine=engine)
         if progress is not None:
             progress(1, 1)
         return maps
     sums: list[torch.Tensor] = []
     weights: list[torch.Tensor] = []
     for done, (y, x) in enumerate(corners, start=1):
-        part = run_network(network, image[y : y + tile, x : x + tile], prior[y : y + tile, x : x + tile], mirror)
+        window = (slice(y, y + tile), slice(x, x + tile))
+        part = run_network(network, image[window], prior[window], mirror, engine=engine)
         for index, (map_, stride) in enumerate(((part.logits, 1), (part.fused, FUSED_STRIDE))):
             if len(sums) <= index:
                 size = (-(-height // stride), -(-width // stride))

@@ -12,12 +12,14 @@ from sgcldff_core.model.checkpoint import (
     save_parts,
 )
 from sgcldff_core.model.config import ModelConfig
+from sgcldff_core.model.engine import Engine
 from sgcldff_core.model.network import FUSED_STRIDE, STRIDE, NetworkOutput, SgcldffNetwork, build_network
 
 __all__ = [
     "DEFAULT_MODEL",
     "FUSED_STRIDE",
     "STRIDE",
+    "Engine",
     "Model",
     "ModelConfig",
     "NetworkOutput",

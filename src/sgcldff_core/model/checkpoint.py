@@ -25,6 +25,7 @@ from sgcldff_core.model.config import ModelConfig
 from sgcldff_core.model.kinship import MEMORY, RememberedCells, read_memory
 from sgcldff_core.model.known_smears import KnownSmears
 from sgcldff_core.model.known_stains import KnownStains
+from sgcldff_core.model.engine import Engine
 from sgcldff_core.model.network import SgcldffNetwork, build_network
 from sgcldff_core.model.review_rule import ReviewRule
 from sgcldff_core.model.stain import StainTransform
@@ -91,6 +92,8 @@ class Model:
         set by hand.
     remembered : RememberedCells or None
         Cells that it learned from, of ``memory.safetensors``, where it has one.
+    engine : Engine or None
+        What multiplies in place of torch, see `sgcldff_core.inference.engines`; not saved.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Model:
     known_smears: KnownSmears | None = None
     review: ReviewRule | None = None
     remembered: RememberedCells | None = None
+    engine: Engine | None = None
 
     def in_own_stain(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return (H, W, 3) uint8 RGB as the network is to see it: changed where the model was adapted."""

@@ -29,8 +29,9 @@ def resize_to(x: Tensor, like: Tensor) -> Tensor:
 
 
 def pool_to(x: Tensor, like: Tensor) -> Tensor:
-    """Average a map down to the height and width of another."""
-    return F.adaptive_avg_pool2d(x, (like.shape[-2], like.shape[-1]))
+    """Average a map down to the height and width of another, of which its own are whole multiples."""
+    # Adaptive pooling would do the same, but exports to no graph of free size.
+    return F.avg_pool2d(x, (int(x.shape[-2]) // int(like.shape[-2]), int(x.shape[-1]) // int(like.shape[-1])))
 
 
 class SaliencyGate(nn.Module):
