@@ -10,14 +10,22 @@ from sgcldff_core.explain.consistency import (
     threshold_stability,
 )
 from sgcldff_core.explain.gradcam import Look, class_activation, class_evidence, level_activation
+from sgcldff_core.explain.methods import METHODS, Method, explain_subject, find_method
 from sgcldff_core.explain.review import review_reasons
+from sgcldff_core.explain.subject import Score, Subject
 
 __all__ = [
+    "METHODS",
     "Agreement",
     "Look",
+    "Method",
+    "Score",
+    "Subject",
     "cam_agreement",
     "class_activation",
     "class_evidence",
+    "explain_subject",
+    "find_method",
     "level_activation",
     "outline_stability",
     "review_reasons",
