@@ -41,6 +41,13 @@ def evaluate(
         list[str] | None,
         typer.Option("--level", metavar="L", help="With --method: fused, image, or a stride; repeatable."),
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="With --explain: without deletion and insertion, which take longest.")
+    ] = False,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", metavar="N", help="With --explain: N images a source, drawn by a fixed seed."),
+    ] = None,
     markdown: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="With --explain: write the tables.")
     ] = None,
@@ -56,9 +63,9 @@ def evaluate(
     if explain:
         from sgcldff_core.cli.explanation_figures import measure_explanations
 
-        measure_explanations(datasets, model, split, methods, levels, json_file, markdown)
-    if methods or levels or markdown:
-        raise ConfigError("--method, --level and --markdown are of --explain; add it, or leave them out")
+        measure_explanations(datasets, model, split, methods, levels, json_file, markdown, quick=quick, count=sample)
+    if methods or levels or quick or sample or markdown:
+        raise ConfigError("--method, --level, --quick, --sample and --markdown go with --explain; add it")
     from sgcldff_core.evaluation.assessment import assess, summarise
     from sgcldff_core.model import load_model
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -16,6 +18,7 @@ from sgcldff_core.files import write_json, written_atomically
 if TYPE_CHECKING:
     from sgcldff_core.evaluation.explanation_figures import ImageExplanations, Row
     from sgcldff_core.model import Model
+    from sgcldff_core.sample import Sample
 
 __all__ = ["measure_explanations", "read_level"]
 
@@ -30,13 +33,18 @@ def measure_explanations(
     levels: Sequence[str] | None,
     json_file: Path | None,
     markdown: Path | None,
+    *,
+    quick: bool,
+    count: int | None,
 ) -> NoReturn:
     """Explain every cell that is found in annotated images, show the figures, and leave.
 
     Parameters
     ----------
-    datasets, model, split, methods, levels, json_file, markdown
+    datasets, model, split, methods, levels, json_file, markdown, quick
         As ``sgcldff evaluate`` takes them.
+    count : int or None
+        Images of each source, drawn by a fixed seed; all of them by default.
 
     Raises
     ------
@@ -51,11 +59,13 @@ def measure_explanations(
     from sgcldff_core.model import load_model
 
     judged = load_model(model)
-    rows = _rows(judged, methods, levels)
+    rows = _rows(judged, methods, levels, quick)
     samples, problems = samples_of(datasets, split, judged.training.get("validation_groups", ()))
     outlined = [sample for sample in samples if sample.labels is not None]
     if not outlined:
         raise ConfigError(f"no image in split {split!r} has masks, against which maps could be held")
+    if count is not None:
+        outlined = _drawn(outlined, count)
     images: list[ImageExplanations] = []
     with progress_bar() as bar:
         for sample in bar.track(outlined, description="explaining"):
@@ -92,7 +102,7 @@ def read_level(name: str) -> int | None:
     return int(name)
 
 
-def _rows(model: Model, methods: Sequence[str] | None, levels: Sequence[str] | None) -> tuple[Row, ...]:
+def _rows(model: Model, methods: Sequence[str] | None, levels: Sequence[str] | None, quick: bool) -> tuple[Row, ...]:
     from sgcldff_core.evaluation.explanation_figures import CONTROLS, USUAL_ROWS, parse_rows
     from sgcldff_core.inference.cell_subjects import level_index
     from sgcldff_core.inference.explain_field import check_method
@@ -101,13 +111,25 @@ def _rows(model: Model, methods: Sequence[str] | None, levels: Sequence[str] | N
         raise ConfigError("--level goes with --method; name the method too")
     deepest = model.config.deepest
     if not methods:
-        return tuple(row for row in USUAL_ROWS if row.level is None or row.level <= deepest)
+        usual = [row for row in USUAL_ROWS if row.level is None or row.level <= deepest]
+        return tuple(replace(row, faithful=row.faithful and not quick) for row in usual)
     rows = parse_rows(methods, [read_level(level) for level in levels or ["fused"]])
     for row in rows:
         if row.method not in CONTROLS:
             check_method(row.method, row.level)
             level_index(row.level, 4 if deepest == 32 else 3)
-    return rows
+    return tuple(replace(row, faithful=not quick) for row in rows)
+
+
+def _drawn(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Return some samples of each source, always the same ones, in their order."""
+    if count < 1:
+        raise ConfigError(f"--sample must be at least 1, got {count}")
+    chosen: set[str] = set()
+    for source in {sample.source for sample in samples}:
+        names = sorted(sample.name for sample in samples if sample.source == source)
+        chosen |= set(Random(0).sample(names, min(count, len(names))))
+    return [sample for sample in samples if sample.name in chosen]
 
 
 def _show(images: Sequence[ImageExplanations], rows: Sequence[Row], model: str, split: str) -> None:

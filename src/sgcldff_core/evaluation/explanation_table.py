@@ -39,7 +39,7 @@ _TITLES = {"even": "even map", "prior": "saliency prior", "outline": "outline as
 
 def level_name(level: int | None) -> str:
     """Return what a level is called in tables: the fused map, the image, or a stride."""
-    return {None: "fused", 1: "image"}.get(level, f"stride {level}")
+    return {None: "fused map", 1: "image"}.get(level, f"stride {level}")
 
 
 def row_means(cells: Sequence[ExplainedCell]) -> dict[str, float]:

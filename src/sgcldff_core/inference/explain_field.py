@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.explain import explain_subject, find_method
-from sgcldff_core.inference.cell_subjects import IMAGE_LEVEL, cell_subjects
+from sgcldff_core.inference.cell_subjects import IMAGE_LEVEL, TARGETS, cell_subjects
 from sgcldff_core.inference.encoded_part import EncodedPart, parts_with_cells
 from sgcldff_core.inference.forward import evaluating
 from sgcldff_core.inference.map_placement import cell_boxes, on_image, widened
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sgcldff_core.inference.map_placement import Window
     from sgcldff_core.model import Model
 
-__all__ = ["CellMap", "check_method", "explain_field", "joined_maps"]
+__all__ = ["CellMap", "check_method", "check_target", "explain_field", "joined_maps"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +57,18 @@ def check_method(method: str, level: int | None) -> None:
     if level == IMAGE_LEVEL and not find_method(method).on_image:
         raise ConfigError(f"{method} looks at features, not at the image itself; choose another level or method")
     find_method(method)
+
+
+def check_target(target: str) -> None:
+    """Refuse a target that is none of `sgcldff_core.inference.cell_subjects.TARGETS`.
+
+    Raises
+    ------
+    ConfigError
+        Naming what there is.
+    """
+    if target not in TARGETS:
+        raise ConfigError(f"target must be one of {', '.join(TARGETS)}, got {target!r}")
 
 
 def explain_field(
