@@ -1,4 +1,4 @@
-"""``sgcldff explain --sanity``: do maps depend on weights and labels?"""
+"""``sgcldff explain --sanity``: whether maps depend on weights and labels."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["integrated_gradients", "occlusion"]
 
 _STEPS = 24  # of the integral
-_AT_ONCE = 64  # maps
+_AT_ONCE = 16  # maps: bounds memory, most of all on the image itself
 
 
 def occlusion(subject: Subject) -> Tensor:
