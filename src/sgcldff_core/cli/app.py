@@ -41,6 +41,7 @@ COMMANDS: dict[str, Command] = {
         "predict", "demo", "Draw a synthetic smear, find its leukocytes with the shipped model, and count them."
     ),
     "predict": Command("predict", "predict", "Outline, name and explain every leukocyte in images of smears."),
+    "explain": Command("explain", "explain", "Map where the evidence for each cell's class, or for its mask, lies."),
     "train": Command("train", "train", "Train a network, and keep the weights that did best on held-out images."),
     "evaluate": Command(
         "evaluate", "evaluate", "Measure a model on annotated images, each predicted just as 'predict' does it."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sgcldff_core.evaluation.assessment import Assessment, ImageAssessment
     from sgcldff_core.sample import Sample
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "samples_of"]
 
 _SPLITS = ("all", "train", "val", "test")
 
@@ -31,18 +31,46 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every figure.")] = None,
     diameter: Annotated[float | None, typer.Option("--diameter", metavar="PX", help="Not estimated.")] = None,
     flips: Annotated[bool, typer.Option("--flips", help="Average over mirror images; slower.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Measure the explanations of cells instead; slow.")
+    ] = False,
+    methods: Annotated[
+        list[str] | None, typer.Option("--method", metavar="M", help="With --explain: only this one; repeatable.")
+    ] = None,
+    levels: Annotated[
+        list[str] | None,
+        typer.Option("--level", metavar="L", help="With --method: fused, image, or a stride; repeatable."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="With --explain: without deletion and insertion, which take longest.")
+    ] = False,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", metavar="N", help="With --explain: N images a source, drawn by a fixed seed."),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="With --explain: write the tables.")
+    ] = None,
 ) -> None:
     """Measure a model on annotated images, each predicted just as 'predict' does it.
 
+    With --explain: where the maps of evidence of each found cell lie against its annotated outline,
+    its nucleus and the saliency prior, and what becomes of its class when pixels are deleted or
+    inserted in their order; for every method of 'explain' and three controls, or those named.
+
     Exit code 0: all well; 1: some images could not be used, and are named.
     """
+    if explain:
+        from sgcldff_core.cli.explanation_figures import measure_explanations
+
+        measure_explanations(datasets, model, split, methods, levels, json_file, markdown, quick=quick, count=sample)
+    if methods or levels or quick or sample or markdown:
+        raise ConfigError("--method, --level, --quick, --sample and --markdown go with --explain; add it")
     from sgcldff_core.evaluation.assessment import assess, summarise
     from sgcldff_core.model import load_model
 
-    if split not in _SPLITS:
-        raise ConfigError(f"unknown split {split!r}; known are {', '.join(_SPLITS)}")
     judged = load_model(model)
-    samples, problems = _samples(datasets, split, judged.training.get("validation_groups", ()))
+    samples, problems = samples_of(datasets, split, judged.training.get("validation_groups", ()))
     images: list[ImageAssessment] = []
     with progress_bar() as bar:
         for sample in bar.track(samples, description="evaluating"):
@@ -62,10 +90,28 @@ def evaluate(
     raise typer.Exit(1 if problems else 0)
 
 
-def _samples(paths: Sequence[Path], split: str, held_out: Sequence[str]) -> tuple[list[Sample], list[str]]:
+def samples_of(paths: Sequence[Path], split: str, held_out: Sequence[str]) -> tuple[list[Sample], list[str]]:
+    """Return the annotated samples of a split, each once, and what could not be used.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Data sets.
+    split : str
+        all, train, val or test.
+    held_out : sequence of str
+        Groups that the model held out.
+
+    Raises
+    ------
+    ConfigError
+        If the split is unknown, or has no annotated image.
+    """
     from sgcldff_core.datasets import open_dataset
     from sgcldff_core.training.split import without_copies
 
+    if split not in _SPLITS:
+        raise ConfigError(f"unknown split {split!r}; known are {', '.join(_SPLITS)}")
     datasets = [open_dataset(path) for path in paths]
     samples = without_copies([s for dataset in datasets for s in dataset])
     problems = [f"{p.path}: {p.problem}" for dataset in datasets for p in dataset.report if p.unusable]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.explain import level_activation
 from sgcldff_core.inference.forward import evaluating
 from sgcldff_core.inference.judgement import Judgement
+from sgcldff_core.inference.map_placement import cell_boxes, on_image, sampled, widened
 from sgcldff_core.inference.neighbourhood import LabelledField, look_closely
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ __all__ = ["LEVEL_STRIDES", "CellExplanation", "explain_labels", "joined_activat
 
 LEVEL_STRIDES = (4, 8, 16, 32)
 """Strides of the levels below the fused map, in px of the canonical scale."""
-
-_MARGIN = 0.5  # of a cell's longer side, on each side: how far its map reaches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +130,7 @@ def explain_labels(
     missing = sorted(set(wanted) - set(field.numbers.tolist()))
     if missing:
         raise ConfigError(f"there is no cell {', '.join(map(str, missing))} in these labels; choose one that is there")
-    boxes = dict(zip(field.numbers.tolist(), _boxes(labels, field.numbers), strict=True))
+    boxes = dict(zip(field.numbers.tolist(), cell_boxes(labels, field.numbers), strict=True))
     extra = [model.config.classes.index(name) for name in classes]
     found: list[CellExplanation] = []
 
@@ -152,13 +150,13 @@ def explain_labels(
             maps = level_activation(model.network, around.looks, index, *around.masks(cells), asked)
             for cell, row, which, evidence in zip(cells, rows, asked, maps, strict=True):
                 number = int(field.numbers[cell - 1])
-                place = _widened(boxes[number], labels.shape)
+                place = widened(boxes[number], labels.shape)
                 part = labels[place]
                 stride = around.logits.shape[-1] / evidence.shape[-1]
                 own = part == number
-                nucleus = own & (_sampled(depths, place, window, field.factor, 1) > 0)
+                nucleus = own & (sampled(depths, place, window, field.factor, 1) > 0)
                 shown = {
-                    model.config.classes[kind]: _on_image(plane, place, window, field.factor, stride, own | (part == 0))
+                    model.config.classes[kind]: on_image(plane, place, window, field.factor, stride, own | (part == 0))
                     for kind, plane in zip(which, evidence.float().cpu().numpy(), strict=True)
                 }
                 found.append(_explanation(number, row, judged, model.config.classes, place, shown, (own, nucleus)))
@@ -246,50 +244,3 @@ def _index(level: int, count: int) -> int:
     if index >= count:
         raise ConfigError(f"this model has no level at stride {level}; its deepest is at {LEVEL_STRIDES[count - 1]}")
     return index
-
-
-def _boxes(labels: NDArray[np.integer], numbers: NDArray[np.int64]) -> list[tuple[slice, slice]]:
-    numbered = np.where(labels > 0, np.searchsorted(numbers, labels) + 1, 0)
-    return list(ndimage.find_objects(numbered))
-
-
-def _widened(box: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[slice, slice]:
-    margin = int(np.ceil(_MARGIN * max(side.stop - side.start for side in box)))
-    rows, columns = (
-        slice(max(side.start - margin, 0), min(side.stop + margin, length))
-        for side, length in zip(box, shape, strict=True)
-    )
-    return rows, columns
-
-
-def _on_image(
-    evidence: NDArray[np.float32],
-    place: tuple[slice, slice],
-    window: tuple[slice, slice],
-    factor: tuple[float, float],
-    stride: float,
-    free: NDArray[np.bool_],
-) -> NDArray[np.float32]:
-    """Bring a level's map onto the pixels of the image, scaled to a largest value of 1."""
-    shown = _sampled(evidence, place, window, factor, stride) * free
-    largest = shown.max(initial=0)
-    if largest > 0:
-        shown /= largest
-    return shown
-
-
-def _sampled(
-    values: NDArray[np.float32],
-    place: tuple[slice, slice],
-    window: tuple[slice, slice],
-    factor: tuple[float, float],
-    stride: float,
-) -> NDArray[np.float32]:
-    # Pixel centres of the image, at the canonical scale, in the neighbourhood, on the level.
-    y, x = (
-        ((np.arange(side.start, side.stop) + 0.5) * scale - around.start) / stride - 0.5
-        for side, around, scale in zip(place, window, factor, strict=True)
-    )
-    grid = np.meshgrid(y, x, indexing="ij")
-    found: NDArray[np.float32] = ndimage.map_coordinates(values, grid, order=1, mode="nearest")
-    return found

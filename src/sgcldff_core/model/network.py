@@ -106,17 +106,28 @@ class SgcldffNetwork(nn.Module):
         prior : Tensor
             (B, 1, H, W) float in [0, 1].
         """
+        stem, levels = self.encode(image, prior)
+        fused = self.fuse(levels, prior)
+        cell, nucleus, distance = self.segment(fused, stem).split(1, 1)
+        if self.vote is not None:
+            cell = self.vote(cell, prior)
+        return NetworkOutput(cell, nucleus, distance, fused, tuple(levels))
+
+    def encode(self, image: Tensor, prior: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the stem's map at stride 2 and the gated levels: what comes before `fuse`.
+
+        Parameters
+        ----------
+        image, prior : Tensor
+            As for `forward`.
+        """
         x = (image - self.mean) / self.std
         if self.prior_channel:
             x = torch.cat([x, prior], 1)
         stem, levels = self.backbone(x)
         if self.gate is not None:
             levels = self.gate(levels, prior)
-        fused = self.fuse(levels, prior)
-        cell, nucleus, distance = self.segmentation(fused, stem).split(1, 1)
-        if self.vote is not None:
-            cell = self.vote(cell, prior)
-        return NetworkOutput(cell, nucleus, distance, fused, tuple(levels))
+        return stem, list(levels)
 
     def fuse(self, levels: Sequence[Tensor], prior: Tensor) -> Tensor:
         """Return the fused map of gated levels: what lies between `NetworkOutput.levels` and `classify`.
@@ -130,6 +141,10 @@ class SgcldffNetwork(nn.Module):
         """
         fused: Tensor = self.fusion(levels, prior if self.weighted_attention else None)
         return fused
+
+    def segment(self, fused: Tensor, stem: Tensor) -> Tensor:
+        """Return (B, 3, H, W) logits of a fused map and the stem's map, before any vote: cell, nucleus, distance."""
+        return self.segmentation(fused, stem)  # type: ignore[no-any-return]
 
     def classify(self, fused: Tensor, cells: Tensor, nuclei: Tensor, image_of_cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return class logits and feature vectors of cells; see `ClassificationHead.forward`."""

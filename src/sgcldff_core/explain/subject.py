@@ -1,0 +1,58 @@
+"""What an explanation is of: cells, each on a map of its own, and the score that is to be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Score", "Subject"]
+
+Score = Callable[["Tensor", "Tensor"], "Tensor"]
+"""(M, C, h, w) maps and (M,) long, which of the subject's cells each map is of; gives (M,) scores."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """N cells, each on a map of its own, and how a map makes the score of its cell.
+
+    Methods of explanation see nothing else: not the network, not the image. So one method serves
+    the class and the mask, the fused map, every level below it, and the image itself.
+
+    Attributes
+    ----------
+    activation : Tensor
+        (N, C, h, w) float, what the network computed, without a graph.
+    score : Score
+        Scores of maps as they might have been; differentiable. Cells do not influence each other.
+    neutral : Tensor
+        (C,) or (N, C, h, w) float, values that say nothing: what a map is faded to.
+    patch : int
+        Side in pixels of the map of the smallest part whose absence is worth a question.
+    """
+
+    activation: Tensor
+    score: Score
+    neutral: Tensor
+    patch: int = 3
+
+    def rows(self) -> Tensor:
+        """Return 0..N-1, long."""
+        return torch.arange(len(self.activation), device=self.activation.device)
+
+    def baseline(self) -> Tensor:
+        """Return maps of the shape of `activation` that hold `neutral` throughout."""
+        values = self.neutral if self.neutral.ndim == 4 else self.neutral[None, :, None, None]
+        return values.expand_as(self.activation).contiguous()
+
+    def gradient(self) -> Tensor:
+        """Return the (N, C, h, w) gradient of each cell's score; one backward pass serves all cells."""
+        with torch.enable_grad():
+            seen = self.activation.detach().clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.score(seen, self.rows()).sum(), seen, allow_unused=True)
+        return torch.zeros_like(seen) if gradient is None else gradient.detach()
