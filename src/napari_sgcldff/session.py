@@ -42,7 +42,13 @@ class Session(EventedModel):
         return self._busy
 
     def occupy(self, title: str) -> bool:
-        """Take the viewer for a task; False, and nothing changes, where another one is on."""
+        """Take the viewer for a task; False, and nothing changes, where another one is on.
+
+        Parameters
+        ----------
+        title : str
+            What the task is called where another one is refused because of it.
+        """
         if self._busy:
             return False
         self._busy = title
@@ -60,6 +66,11 @@ def session_of(viewer: ViewerModel) -> Session:
     """Return the session of a viewer, the same one each time; it ends with the viewer.
 
     A new one starts with the model and the diameter that were used last.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        The viewer, or the proxy that plugins are handed.
     """
     viewer = getattr(viewer, "__wrapped__", viewer)  # plugins are handed a proxy, a new one each time
     session = _sessions.get(viewer)

@@ -98,14 +98,26 @@ class UnsavedWork:
         write_json(self.path / "about.json", {**about, "began": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def keep_image(self, image: NDArray[np.uint8]) -> None:
-        """Write the image."""
+        """Write the image.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (H, W, 3)
+            RGB.
+        """
         from sgcldff_core.datasets.pixels import save_png
 
         with written_atomically(self.path / "image.png") as draft:
             save_png(draft, image)
 
     def append(self, change: Change) -> None:
-        """Write a change; when this returns, a crash cannot undo it."""
+        """Write a change; when this returns, a crash cannot undo it.
+
+        Parameters
+        ----------
+        change : Change
+            What became of one plane by one edit.
+        """
         line: dict[str, Any] = {"what": change.what, "labels": change.labels, "rows": _plain(change.rows)}
         if change.pixels is not None:
             line["place"], line["dtype"] = change.place, str(change.pixels.dtype)
@@ -171,7 +183,13 @@ class UnsavedWork:
 
 
 def left_behind(folder: Path | str) -> list[UnsavedWork]:
-    """Return the logs in a curated folder, the latest first."""
+    """Return the logs in a curated folder, the latest first.
+
+    Parameters
+    ----------
+    folder : Path or str
+        A curated folder; need not exist.
+    """
     logs = [path.parent for path in (Path(folder) / UNSAVED).glob("*/about.json")]
     return [UnsavedWork(path) for path in sorted(logs, key=lambda path: path.stat().st_mtime, reverse=True)]
 

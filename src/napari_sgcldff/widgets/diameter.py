@@ -66,13 +66,25 @@ class DiameterControl(QWidget):
         self.draw()
 
     def accept_estimate(self, diameter: float) -> None:
-        """Write an estimate into the box, and show it as a ring."""
+        """Write an estimate into the box, and show it as a ring.
+
+        Parameters
+        ----------
+        diameter : float
+            In px of the image; rounded.
+        """
         self._session.diameter = float(round(diameter))
         self.ring.setChecked(True)
         self.draw()
 
     def draw(self, event: object = None) -> None:
-        """Draw the ring, or take it away, as the controls say."""
+        """Draw the ring, or take it away, as the controls say.
+
+        Parameters
+        ----------
+        event : object, optional
+            What made this necessary; not looked at.
+        """
         image, diameter = self._image(), self.value.value()
         possible = image is not None and diameter > 0
         self.ring.setEnabled(possible)

@@ -41,6 +41,11 @@ _TOLD = ("source", "group", "split", "image_class", "boxes", "points")
 def check_updatable(folder: Path | str) -> None:
     """Check that images can be saved in a folder: it is new, empty, or a curated folder with an index.
 
+    Parameters
+    ----------
+    folder : Path or str
+        Where images are to be saved; need not exist.
+
     Raises
     ------
     DataError
@@ -94,6 +99,13 @@ def free_name(folder: Path | str, name: str, image: NDArray[np.uint8]) -> str:
 
 def set_aside(folder: Path | str, name: str) -> Path | None:
     """Keep a copy of the labels and classes that an image has, before they are replaced.
+
+    Parameters
+    ----------
+    folder : Path or str
+        A curated folder.
+    name : str
+        The image, as its index calls it.
 
     Returns
     -------
