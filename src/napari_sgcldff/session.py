@@ -24,6 +24,8 @@ class Session(EventedModel):
         Name or folder of a model; empty for the one that ships.
     diameter : float
         Of a typical leukocyte in px of the image; 0 to estimate it.
+    measured_on, measured_name : str
+        ``unique_id`` and name of the image that the diameter was set for; empty where that is not known.
     cells : str
         ``unique_id`` of the labels layer whose cells are looked at; empty for none.
     label : int
@@ -32,6 +34,8 @@ class Session(EventedModel):
 
     model: str = ""
     diameter: float = 0.0
+    measured_on: str = ""
+    measured_name: str = ""
     cells: str = ""
     label: int = 0
     _busy: str = PrivateAttr(default="")
@@ -76,9 +80,14 @@ def session_of(viewer: ViewerModel) -> Session:
     session = _sessions.get(viewer)
     if session is None:
         kept = settings()
-        session = Session(model=str(kept.value("model", "")), diameter=float(kept.value("diameter", 0.0)))
+        session = Session(
+            model=str(kept.value("model", "")),
+            diameter=float(kept.value("diameter", 0.0)),
+            measured_name=str(kept.value("measured_name", "")),
+        )
         session.events.model.connect(lambda value: settings().setValue("model", value))
         session.events.diameter.connect(lambda value: settings().setValue("diameter", value))
+        session.events.measured_name.connect(lambda value: settings().setValue("measured_name", value))
         _sessions[viewer] = session
     return session
 

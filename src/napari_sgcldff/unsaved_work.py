@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -165,11 +166,14 @@ class UnsavedWork:
                 change = json.loads(line)
                 if "place" in change:
                     window = tuple(slice(low, high) for low, high in change["place"])
-                    pixels = np.frombuffer(zlib.decompress(base64.b64decode(change["pixels"])), change["dtype"])
+                    # No more than the window holds: a small log could fill the memory else.
+                    whole = labels[window].size * np.dtype(change["dtype"]).itemsize
+                    raw = zlib.decompressobj().decompress(base64.b64decode(change["pixels"]), max(whole, 1))
+                    pixels = np.frombuffer(raw, change["dtype"])
                     labels[window] = pixels.reshape(labels[window].shape)
                 table = replaced(table, change["labels"], _table(change["rows"]))
                 edits += 1
-        except (OSError, ValueError, KeyError, zlib.error) as error:
+        except (OSError, ValueError, LookupError, TypeError, BadZipFile, zlib.error) as error:
             raise FormatError(
                 self.path, f"the log of unsaved work is damaged ({error})", "its folder holds what there is of it"
             ) from error
