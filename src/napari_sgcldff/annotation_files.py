@@ -30,7 +30,13 @@ _HEAD = 4096  # bytes in which the first element of an XML file stands
 
 
 def is_voc(path: Path) -> bool:
-    """Tell whether a file is an annotation of Pascal VOC, by its beginning alone."""
+    """Tell whether a file is an annotation of Pascal VOC, by its beginning alone.
+
+    Parameters
+    ----------
+    path : Path
+        A file that can be opened.
+    """
     with path.open("rb") as stream:
         return b"<annotation" in stream.read(_HEAD)
 
@@ -46,6 +52,7 @@ def read_voc_file(path: str | Sequence[str]) -> list[LayerDataTuple]:
     Returns
     -------
     list of (data, dict, str)
+        The image, where it was found, and the boxes.
 
     Raises
     ------
@@ -66,6 +73,7 @@ def read_xyc_file(path: str | Sequence[str]) -> list[LayerDataTuple]:
     Returns
     -------
     list of (data, dict, str)
+        The image, where it was found, and the points.
 
     Raises
     ------
@@ -130,7 +138,15 @@ def points_layer(points: Sequence[Point], name: str, planes: Sequence[int] | Non
 
 
 def say_problems(report: ReadReport, path: Path) -> None:
-    """Tell the user which files could not be used, or only in part; the first few by name."""
+    """Tell the user which files could not be used, or only in part; the first few by name.
+
+    Parameters
+    ----------
+    report : ReadReport
+        What was met while reading; nothing is said if it is empty.
+    path : Path
+        What the user opened.
+    """
     from napari.utils.notifications import show_warning
 
     told = [*report.unusable, *report.notes]

@@ -135,7 +135,13 @@ class Autosave:
                 self._thread.start()
 
     def when_saved(self, job: Callable[[], None]) -> None:
-        """Do something in the background once all that was to be written so far is written."""
+        """Do something in the background once all that was to be written so far is written.
+
+        Parameters
+        ----------
+        job : callable
+            Runs in the thread that saves; not at all if something could not be saved.
+        """
         with self._guard:
             self._saves[f"/{id(job)}"] = lambda: None if self.problem else job()
             if self._thread is None:

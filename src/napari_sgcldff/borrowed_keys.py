@@ -12,7 +12,17 @@ class HasKeys(Protocol):
     """A viewer or a layer."""
 
     def bind_key(self, key_bind: Any, func: Any = ..., *, overwrite: bool = False) -> Any:
-        """Bind a key; return what it was bound to."""
+        """Bind a key; return what it was bound to.
+
+        Parameters
+        ----------
+        key_bind : str
+            As napari writes keys, such as ``"Control-Z"``.
+        func : callable, optional
+            Called with the owner; None binds nothing.
+        overwrite : bool, default False
+            Whether the key may be bound already.
+        """
         ...
 
 
@@ -30,7 +40,13 @@ class BorrowedKeys:
         self._lent: dict[str, tuple[Any, Any]] = {}
 
     def borrow(self, keys: Mapping[str, Callable[[], object]]) -> None:
-        """Bind keys, written as napari writes them, to what they do."""
+        """Bind keys, written as napari writes them, to what they do.
+
+        Parameters
+        ----------
+        keys : mapping of str to callable
+            What is done, called without arguments, by key.
+        """
         for key, act in keys.items():
 
             def call(owner: object, act: Callable[[], object] = act) -> None:

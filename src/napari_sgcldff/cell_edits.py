@@ -64,7 +64,15 @@ def add_cell(
 
 
 def delete_cell(curation: Curation, label: int) -> None:
-    """Delete a cell."""
+    """Delete a cell.
+
+    Parameters
+    ----------
+    curation : Curation
+        The layer that is corrected.
+    label : int
+        Of a cell in the plane that is shown.
+    """
     window, mask = _cell(curation, label)
     curation.rewrite(f"deleted cell {label}", window, np.where(mask, 0, curation.labels[window]))
 
@@ -101,7 +109,15 @@ def split_cell(curation: Curation, label: int, line: NDArray[np.floating] | None
 
 
 def merge_cells(curation: Curation, label: int, other: int) -> None:
-    """Make two cells one, which keeps the label and the class of the first."""
+    """Make two cells one, which keeps the label and the class of the first.
+
+    Parameters
+    ----------
+    curation : Curation
+        The layer that is corrected.
+    label, other : int
+        Of two cells in the plane that is shown; they need not touch.
+    """
     if label == other:
         raise ConfigError("that is the same cell; click another one to join it with")
     (window, _), (beside, _) = _cell(curation, label), _cell(curation, other)
@@ -117,17 +133,43 @@ def merge_cells(curation: Curation, label: int, other: int) -> None:
 
 
 def fill_holes(curation: Curation, label: int) -> None:
-    """Fill the holes of a cell, as far as they belong to no other."""
+    """Fill the holes of a cell, as far as they belong to no other.
+
+    Parameters
+    ----------
+    curation : Curation
+        The layer that is corrected.
+    label : int
+        Of a cell in the plane that is shown.
+    """
     _reshape(curation, label, f"filled the holes of cell {label}", filled)
 
 
 def smooth_outline(curation: Curation, label: int) -> None:
-    """Make the outline of a cell smoother."""
+    """Make the outline of a cell smoother.
+
+    Parameters
+    ----------
+    curation : Curation
+        The layer that is corrected.
+    label : int
+        Of a cell in the plane that is shown.
+    """
     _reshape(curation, label, f"smoothed cell {label}", smoothed)
 
 
 def set_class(curation: Curation, label: int, name: str) -> None:
-    """Give a cell a class; so it is reviewed, too."""
+    """Give a cell a class; so it is reviewed, too.
+
+    Parameters
+    ----------
+    curation : Curation
+        The layer that is corrected.
+    label : int
+        Of a cell in the plane that is shown.
+    name : str
+        Of a class, which need not be one of the model's.
+    """
     if label not in curation.table.index:
         raise ConfigError(f"there is no cell {label}; click a cell first")
     row = curation.table.loc[label]
@@ -138,7 +180,15 @@ def set_class(curation: Curation, label: int, name: str) -> None:
 
 
 def accept_cells(curation: Curation, labels: Iterable[int]) -> None:
-    """Say of cells that they are right as they are."""
+    """Say of cells that they are right as they are.
+
+    Parameters
+    ----------
+    curation : Curation
+        The layer that is corrected.
+    labels : iterable of int
+        Cells; those that are reviewed already are passed over.
+    """
     done = reviewed(curation.table)
     chosen = [label for label in labels if label in done.index and not done[label]]
     if not chosen:

@@ -114,7 +114,13 @@ class CellPicture:
         return np.ascontiguousarray(pixels), labels, (window[0].start, window[1].start)
 
     def lift(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """Return a (h, w) result with an axis of length 1 for each leading axis of the labels."""
+        """Return a (h, w) result with an axis of length 1 for each leading axis of the labels.
+
+        Parameters
+        ----------
+        plane : ndarray, shape (h, w)
+            A result for the picture, such as a map.
+        """
         return plane[(None,) * self.leading]
 
     def _around(self, label: int) -> tuple[slice, slice]:

@@ -131,7 +131,7 @@ class Correction:
         return self._snapshots.picture(self.curation.plane)
 
     def end(self, why: str = "") -> None:
-        """Save what is not yet saved, and give the viewer back as it was."""
+        """Save what is not yet saved, and give the viewer back as it was; the user is told `why`, if not empty."""
         self.viewer.dims.events.current_step.disconnect(self._stepped)
         self.viewer.layers.events.removed.disconnect(self._removed)
         self.cells.events.selected_label.disconnect(self._selected)
@@ -146,7 +146,7 @@ class Correction:
         self.ended.emit(why)
 
     def choose(self, tool: str) -> None:
-        """Take a tool of `TOOLS` into the hand."""
+        """Take a tool, a key of `TOOLS`, into the hand."""
         self.tool, self._joining = tool, 0
         self._gestures.listen(TOOLS[tool])
         if not TOOLS[tool]:
@@ -182,7 +182,7 @@ class Correction:
         self.looked.emit()
 
     def do(self, act: Callable[..., object], *arguments: Any) -> bool:
-        """Do an edit of `napari_sgcldff.cell_edits`; what speaks against it is said to the user."""
+        """Do an edit of `napari_sgcldff.cell_edits`; False if it is refused, and the user is told why."""
         try:
             act(self.curation, *arguments)
         except SgcldffError as problem:
@@ -223,7 +223,7 @@ class Correction:
         self.look_at(queue[at % len(queue)], centre=True)
 
     def save_all(self, what: str) -> None:
-        """Save the plane that is shown although nothing was edited, as after a recovery."""
+        """Save the plane that is shown although nothing was edited, as after a recovery; `what` is for the history."""
         table = self.curation.table
         self._save(Change(what, self.curation.plane, (), None, (), table[:0]))
 

@@ -84,7 +84,7 @@ class Curation:
             event.disconnect(follow)
 
     def show_plane(self, plane: tuple[int, ...]) -> None:
-        """Turn to another plane; when it is first seen, each of its cells gets a row with its measurements."""
+        """Turn to another plane (indices before row and column); its cells are measured when it is first seen."""
         self.plane = plane
         if plane in self._known:
             self._follow()

@@ -74,7 +74,13 @@ class Steps:
     most: int = 500
 
     def take(self, step: Step) -> None:
-        """Add a new step, after which nothing that was taken back can be taken again."""
+        """Add a new step, after which nothing that was taken back can be taken again.
+
+        Parameters
+        ----------
+        step : Step
+            Done already; the oldest steps beyond `most` are forgotten.
+        """
         self.taken.append(step)
         del self.taken[: -self.most]
         self.taken_back.clear()

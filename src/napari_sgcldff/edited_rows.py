@@ -68,7 +68,13 @@ def as_table(features: pd.DataFrame, image: str = "") -> pd.DataFrame:
 
 
 def as_features(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table as a layer has it: rows numbered from 0, pixels counted in whole numbers."""
+    """Return the table as a layer has it: rows numbered from 0, pixels counted in whole numbers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `as_table`, one row a cell, indexed by label.
+    """
     features = table.reset_index(drop=True)
     for name in _PIXELS:
         if features[name].notna().all():
@@ -98,7 +104,17 @@ def replaced(table: pd.DataFrame, labels: Iterable[int], rows: pd.DataFrame) -> 
 
 
 def row_of(table: pd.DataFrame, label: int, known: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a row for a new cell, with what is known of it."""
+    """Return a row for a new cell, with what is known of it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Whose columns the row gets; what is not known is empty.
+    label : int
+        Of the new cell.
+    known : mapping of str to object
+        Values by column.
+    """
     return as_table(pd.DataFrame([{**known, "index": label}])).reindex(columns=table.columns)
 
 
@@ -182,7 +198,13 @@ def rows_of_plane(
 
 
 def reviewed(table: pd.DataFrame) -> pd.Series:
-    """Tell of each cell whether a person is done with it."""
+    """Tell of each cell whether a person is done with it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With the columns ``curated`` and ``needs_review``.
+    """
     return table["curated"] & ~table["needs_review"]
 
 
@@ -191,6 +213,11 @@ def in_review_order(table: pd.DataFrame) -> list[int]:
 
     First come those that ask for a review; among them, and among the others, those whose class
     evidence lies least inside their outline, and then those of which the model is least sure.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `as_table`, one row a cell, indexed by label.
     """
     waiting = table[~reviewed(table)]
     ordered = waiting.assign(first=~waiting["needs_review"]).sort_values(

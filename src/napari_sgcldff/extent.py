@@ -25,12 +25,24 @@ _SAMPLED = 512  # px: side of the places at which the depth of a camera is read 
 
 
 def is_smear(layer: Any) -> bool:
-    """Tell whether a layer is an RGB image, and so may be a stained smear."""
+    """Tell whether a layer is an RGB image, and so may be a stained smear.
+
+    Parameters
+    ----------
+    layer : Layer
+        Of any kind.
+    """
     return bool(getattr(layer, "rgb", False))
 
 
 def plane_count(layer: Image) -> int:
-    """Return how many planes a stack has; 1 for a single image."""
+    """Return how many planes a stack has; 1 for a single image.
+
+    Parameters
+    ----------
+    layer : Image
+        RGB; of a pyramid the finest level counts.
+    """
     return int(np.prod(_finest(layer).shape[: layer.ndim - 2], dtype=int))
 
 
@@ -140,20 +152,38 @@ class Extent:
 
     @property
     def stack(self) -> tuple[int, ...]:
-        """Lengths of the results' axes before rows and columns."""
+        """The lengths of the results' axes before rows and columns."""
         leading = len(self.planes[0])
         return tuple(int(n) for n in self.pixels.shape[:leading]) if self.whole_stack else (1,) * leading
 
     def part(self, index: int) -> Box:
-        """Return what is worked on in a plane, in px of the plane; without area where it is all padding."""
+        """Return what is worked on in a plane, in px of the plane; without area where it is all padding.
+
+        Parameters
+        ----------
+        index : int
+            Which of `planes`.
+        """
         return _common(self.box, (0, 0, *self.sizes[index]))
 
     def place(self, index: int) -> Plane:
-        """Return where the result of a plane belongs among the results' leading axes."""
+        """Return where the result of a plane belongs among the results' leading axes.
+
+        Parameters
+        ----------
+        index : int
+            Which of `planes`.
+        """
         return self.planes[index] if self.whole_stack else (0,) * len(self.planes[index])
 
     def only(self, index: int) -> Extent:
-        """Return the extent of one of the planes, read alike."""
+        """Return the extent of one of the planes, read alike.
+
+        Parameters
+        ----------
+        index : int
+            Which of `planes`.
+        """
         return replace(self, planes=(self.planes[index],), names=(self.names[index],), sizes=(self.sizes[index],))
 
     def read(self, index: int, box: Box) -> NDArray[np.uint8]:

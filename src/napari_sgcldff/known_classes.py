@@ -35,7 +35,13 @@ def classes_for(cells: Labels | None = None) -> list[str]:
 
 
 def remember_class(name: str) -> None:
-    """Remember a class that the user defined, from one start of napari to the next."""
+    """Remember a class that the user defined, from one start of napari to the next.
+
+    Parameters
+    ----------
+    name : str
+        As the user wrote it.
+    """
     session.settings().setValue(_KEY, list(dict.fromkeys([*_own(), name])))
 
 

@@ -69,7 +69,17 @@ def shown_plane(point: Sequence[float], cells: Labels) -> tuple[int, ...]:
 
 
 def show_plane(viewer: ViewerModel, cells: Labels, plane: tuple[int, ...]) -> None:
-    """Turn the viewer to a plane of a layer."""
+    """Turn the viewer to a plane of a layer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Its sliders are moved, if they do not show the plane yet.
+    cells : Labels
+        The layer.
+    plane : tuple of int
+        Indices on its axes before rows and columns.
+    """
     if plane != shown_plane(viewer.dims.point, cells):
         world = cells.data_to_world((*plane, 0, 0))
         for axis in range(len(plane)):
@@ -77,13 +87,34 @@ def show_plane(viewer: ViewerModel, cells: Labels, plane: tuple[int, ...]) -> No
 
 
 def centre_view(viewer: ViewerModel, cells: Labels, plane: tuple[int, ...], y: float, x: float) -> None:
-    """Move the view so that a point of a layer, in px, is in its middle."""
+    """Move the view so that a point of a layer, in px, is in its middle.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Its zoom stays.
+    cells : Labels
+        The layer.
+    plane : tuple of int
+        Indices on its axes before rows and columns.
+    y, x : float
+        In px of the layer's data; nothing happens if one is not finite.
+    """
     if np.isfinite([y, x]).all():
         camera_of(viewer).center = tuple(cells.data_to_world((*plane, y, x)))[-3:]
 
 
 def plane_source(image: Image, cells: Labels, plane: tuple[int, ...]) -> Source:
     """Return the picture below a plane of cells.
+
+    Parameters
+    ----------
+    image : Image
+        In which the cells were outlined.
+    cells : Labels
+        On it; may have fewer leading axes.
+    plane : tuple of int
+        Indices on the cells' axes before rows and columns.
 
     Raises
     ------
@@ -103,7 +134,17 @@ def plane_source(image: Image, cells: Labels, plane: tuple[int, ...]) -> Source:
 
 
 def plane_name(image: Image, cells: Labels, plane: tuple[int, ...]) -> str:
-    """Return what the picture below a plane of cells is called."""
+    """Return what the picture below a plane of cells is called.
+
+    Parameters
+    ----------
+    image : Image
+        In which the cells were outlined.
+    cells : Labels
+        On it; may have fewer leading axes.
+    plane : tuple of int
+        Indices on the cells' axes before rows and columns.
+    """
     names = image.metadata.get(KEY, {}).get("names")
     at = _image_plane(image, cells, plane)[:-2]
     if names is not None and at:
@@ -113,7 +154,20 @@ def plane_name(image: Image, cells: Labels, plane: tuple[int, ...]) -> str:
 
 
 def saliency_of(layers: Iterable[Layer], cells: Labels) -> NDArray[np.floating] | None:
-    """Return the saliency map that was made together with the cells of a layer with one plane, if it is there."""
+    """Return the saliency map that was made together with the cells of a layer with one plane, if it is there.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        Where to look.
+    cells : Labels
+        A layer that a model made; others have no saliency.
+
+    Returns
+    -------
+    ndarray of shape (H, W), or None
+        Of the cells' size, in [0, 1].
+    """
     own = cells.metadata.get(KEY, {})
     for layer in layers:
         about = layer.metadata.get(KEY, {})

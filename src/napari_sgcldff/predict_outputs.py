@@ -26,7 +26,13 @@ _TABLE, _REPORT = "cells.csv", "run.json"
 
 
 def is_output(path: Path) -> bool:
-    """Tell whether a file is a label image with its table beside it."""
+    """Tell whether a file is a label image with its table beside it.
+
+    Parameters
+    ----------
+    path : Path
+        Any file.
+    """
     return path.name.endswith(LABELS_SUFFIX) and (path.parent / _TABLE).is_file()
 
 
@@ -127,6 +133,11 @@ def _white(labels: Path) -> Any:
 
 def read_cells_table(file: Path) -> pd.DataFrame:
     """Read ``cells.csv``, as ``sgcldff predict`` and curated folders have it.
+
+    Parameters
+    ----------
+    file : Path
+        CSV with the columns ``image``, ``label`` and ``class`` at least.
 
     Raises
     ------

@@ -76,6 +76,12 @@ def propose(request: Request, report: Report) -> Proposal | None:
 
 
 def what_is_known(cells: pd.DataFrame) -> dict[str, Any]:
-    """Return what a table with one cell tells of it, but its place and name."""
+    """Return what a table with one cell tells of it, but its place and name.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        One row, with the columns of ``cells.csv``.
+    """
     (row,) = cells.to_dict("records")
     return {str(name): value for name, value in row.items() if name not in _NOT_OF_A_CELL}

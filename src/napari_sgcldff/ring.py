@@ -66,7 +66,13 @@ class CellRing:
         self._layer = None
 
     def centre(self, event: object = None) -> None:
-        """Move the ring to the middle of the view."""
+        """Move the ring to the middle of the view.
+
+        Parameters
+        ----------
+        event : object, optional
+            Of napari, when the view moved; not looked at.
+        """
         if self.shown:
             self._layer.translate = camera_of(self._viewer).center[-2:]
 

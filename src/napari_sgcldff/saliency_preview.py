@@ -119,6 +119,13 @@ class Part:
     def labels_of(self, cells: Labels, image: Image, step: Sequence[int]) -> Any:
         """Return the labels on this part, not read yet, with zeros where there are none.
 
+        Parameters
+        ----------
+        cells, image : napari.layers.Labels, napari.layers.Image
+            Whose labels are wanted, and the image that this is a part of.
+        step : sequence of int
+            Where the viewer's sliders are.
+
         Raises
         ------
         ConfigError
@@ -244,7 +251,13 @@ def refined(prior: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
 
 
 def saliency_layer(found: Saliency) -> LayerDataTuple:
-    """Turn a saliency into the layer of its image."""
+    """Turn a saliency into the layer of its image.
+
+    Parameters
+    ----------
+    found : Saliency
+        Of one part of an image.
+    """
     part, recipe = found.part, found.recipe
     about = {"role": "saliency", "source": part.source, "prior": recipe.method}
     refinement = {"smoothing": recipe.smoothing, "gamma": recipe.gamma, "threshold": recipe.threshold}

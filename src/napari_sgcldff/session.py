@@ -24,6 +24,8 @@ class Session(EventedModel):
         Name or folder of a model; empty for the one that ships.
     diameter : float
         Of a typical leukocyte in px of the image; 0 to estimate it.
+    measured_on, measured_name : str
+        ``unique_id`` and name of the image that the diameter was set for; empty where that is not known.
     cells : str
         ``unique_id`` of the labels layer whose cells are looked at; empty for none.
     label : int
@@ -32,6 +34,8 @@ class Session(EventedModel):
 
     model: str = ""
     diameter: float = 0.0
+    measured_on: str = ""
+    measured_name: str = ""
     cells: str = ""
     label: int = 0
     _busy: str = PrivateAttr(default="")
@@ -42,7 +46,13 @@ class Session(EventedModel):
         return self._busy
 
     def occupy(self, title: str) -> bool:
-        """Take the viewer for a task; False, and nothing changes, where another one is on."""
+        """Take the viewer for a task; False, and nothing changes, where another one is on.
+
+        Parameters
+        ----------
+        title : str
+            What the task is called where another one is refused because of it.
+        """
         if self._busy:
             return False
         self._busy = title
@@ -60,14 +70,24 @@ def session_of(viewer: ViewerModel) -> Session:
     """Return the session of a viewer, the same one each time; it ends with the viewer.
 
     A new one starts with the model and the diameter that were used last.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        The viewer, or the proxy that plugins are handed.
     """
     viewer = getattr(viewer, "__wrapped__", viewer)  # plugins are handed a proxy, a new one each time
     session = _sessions.get(viewer)
     if session is None:
         kept = settings()
-        session = Session(model=str(kept.value("model", "")), diameter=float(kept.value("diameter", 0.0)))
+        session = Session(
+            model=str(kept.value("model", "")),
+            diameter=float(kept.value("diameter", 0.0)),
+            measured_name=str(kept.value("measured_name", "")),
+        )
         session.events.model.connect(lambda value: settings().setValue("model", value))
         session.events.diameter.connect(lambda value: settings().setValue("diameter", value))
+        session.events.measured_name.connect(lambda value: settings().setValue("measured_name", value))
         _sessions[viewer] = session
     return session
 

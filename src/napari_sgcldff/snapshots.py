@@ -35,13 +35,27 @@ class Snapshots:
         self._pictures: dict[tuple[int, ...], NDArray[np.uint8]] = {}
 
     def picture(self, plane: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Return the picture (H, W, 3) below a plane; read once."""
+        """Return the picture (H, W, 3) below a plane; read once.
+
+        Parameters
+        ----------
+        plane : tuple of int
+            Indices on the cells' axes before rows and columns.
+        """
         if plane not in self._pictures:
             self._pictures[plane] = plane_source(self._image, self._cells, plane).image
         return self._pictures[plane]
 
     def take(self, curation: Curation, plane: tuple[int, ...]) -> Snapshot:
-        """Copy a plane that has been shown."""
+        """Copy a plane that has been shown.
+
+        Parameters
+        ----------
+        curation : Curation
+            Of these cells.
+        plane : tuple of int
+            One that the curation has shown.
+        """
         name, picture = plane_name(self._image, self._cells, plane), self.picture(plane)
         labels = curation.pixels(plane)[: picture.shape[0], : picture.shape[1]].copy()
         several = any(n > 1 for n in curation.layer.data.shape[:-2])

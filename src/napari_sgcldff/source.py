@@ -67,5 +67,11 @@ class Source:
         return cls(extent.read(0, extent.part(0)), extent.name, extent.uid, layer.ndim - 2, extent.placement)
 
     def lift(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """Return a (H, W) result with an axis of length 1 for each leading axis of the picture."""
+        """Return a (H, W) result with an axis of length 1 for each leading axis of the picture.
+
+        Parameters
+        ----------
+        plane : ndarray, shape (H, W)
+            A result for the picture, such as labels or a map.
+        """
         return plane[(None,) * self.leading]

@@ -47,7 +47,18 @@ class Surroundings:
 
 
 def editable(data: Any) -> NDArray[np.integer]:
-    """Return labels as edits need them: in memory, writable, with room for more labels than 8 bits have."""
+    """Return labels as edits need them: in memory, writable, with room for more labels than 8 bits have.
+
+    Parameters
+    ----------
+    data : array_like of int
+        As a Labels layer holds it; may be lazy.
+
+    Returns
+    -------
+    ndarray of int, the same shape
+        `data` itself if it serves already.
+    """
     array = np.asarray(data)
     if array.dtype.itemsize < 2 or array.dtype.kind not in "iu":
         return array.astype(np.int32)
@@ -78,7 +89,13 @@ def check_numbers(name: str, labels: NDArray[np.integer]) -> None:
 
 
 def where_different(a: NDArray[np.integer], b: NDArray[np.integer]) -> Window | None:
-    """Return the smallest window outside which two planes are the same; None if they are the same everywhere."""
+    """Return the smallest window outside which two planes are the same; None if they are the same everywhere.
+
+    Parameters
+    ----------
+    a, b : ndarray of int, shape (H, W)
+        The two planes.
+    """
     different = a != b
     rows = np.flatnonzero(different.any(1))
     if not len(rows):

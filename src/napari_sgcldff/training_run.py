@@ -167,7 +167,13 @@ class TrainingRun:
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)  # there is nothing left to go on to
 
     def compare(self, report: Report) -> BeforeAfter:
-        """Hold the model that it started from, or the shipped one, against the new one on the same images."""
+        """Hold the model that it started from, or the shipped one, against the new one on the same images.
+
+        Parameters
+        ----------
+        report : callable
+            Told how far this is: what is done, steps done, and steps in all (0 if not known).
+        """
         report("loading", 0, 0)
         load_torch()
         from sgcldff_core.evaluation.before_after import compare_before_after
@@ -177,6 +183,13 @@ class TrainingRun:
 
     def save(self, name: str, *, overwrite: bool = False) -> Path:
         """Put the model into the folder of the user's own models.
+
+        Parameters
+        ----------
+        name : str
+            What the model is to be called.
+        overwrite : bool, default False
+            Whether a model of that name is replaced.
 
         Raises
         ------

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -98,14 +99,26 @@ class UnsavedWork:
         write_json(self.path / "about.json", {**about, "began": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def keep_image(self, image: NDArray[np.uint8]) -> None:
-        """Write the image."""
+        """Write the image.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (H, W, 3)
+            RGB.
+        """
         from sgcldff_core.datasets.pixels import save_png
 
         with written_atomically(self.path / "image.png") as draft:
             save_png(draft, image)
 
     def append(self, change: Change) -> None:
-        """Write a change; when this returns, a crash cannot undo it."""
+        """Write a change; when this returns, a crash cannot undo it.
+
+        Parameters
+        ----------
+        change : Change
+            What became of one plane by one edit.
+        """
         line: dict[str, Any] = {"what": change.what, "labels": change.labels, "rows": _plain(change.rows)}
         if change.pixels is not None:
             line["place"], line["dtype"] = change.place, str(change.pixels.dtype)
@@ -153,11 +166,14 @@ class UnsavedWork:
                 change = json.loads(line)
                 if "place" in change:
                     window = tuple(slice(low, high) for low, high in change["place"])
-                    pixels = np.frombuffer(zlib.decompress(base64.b64decode(change["pixels"])), change["dtype"])
+                    # No more than the window holds: a small log could fill the memory else.
+                    whole = labels[window].size * np.dtype(change["dtype"]).itemsize
+                    raw = zlib.decompressobj().decompress(base64.b64decode(change["pixels"]), max(whole, 1))
+                    pixels = np.frombuffer(raw, change["dtype"])
                     labels[window] = pixels.reshape(labels[window].shape)
                 table = replaced(table, change["labels"], _table(change["rows"]))
                 edits += 1
-        except (OSError, ValueError, KeyError, zlib.error) as error:
+        except (OSError, ValueError, LookupError, TypeError, BadZipFile, zlib.error) as error:
             raise FormatError(
                 self.path, f"the log of unsaved work is damaged ({error})", "its folder holds what there is of it"
             ) from error
@@ -171,7 +187,13 @@ class UnsavedWork:
 
 
 def left_behind(folder: Path | str) -> list[UnsavedWork]:
-    """Return the logs in a curated folder, the latest first."""
+    """Return the logs in a curated folder, the latest first.
+
+    Parameters
+    ----------
+    folder : Path or str
+        A curated folder; need not exist.
+    """
     logs = [path.parent for path in (Path(folder) / UNSAVED).glob("*/about.json")]
     return [UnsavedWork(path) for path in sorted(logs, key=lambda path: path.stat().st_mtime, reverse=True)]
 

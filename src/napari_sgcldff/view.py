@@ -17,12 +17,24 @@ Box = tuple[int, int, int, int]
 
 
 def bare(viewer: Any) -> ViewerModel:
-    """Return the viewer itself where a plugin was handed a proxy of it."""
+    """Return the viewer itself where a plugin was handed a proxy of it.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        The viewer, or a proxy of it.
+    """
     return getattr(viewer, "__wrapped__", viewer)
 
 
 def camera_of(viewer: ViewerModel) -> Any:
-    """Return the camera, which napari 0.9 moved into the scene."""
+    """Return the camera, which napari 0.9 moved into the scene.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        The viewer, or a proxy of it.
+    """
     scene = getattr(bare(viewer), "scene", None)
     return scene.camera if scene is not None else bare(viewer).camera
 

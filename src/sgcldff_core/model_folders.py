@@ -78,6 +78,11 @@ def find_model(name_or_path: str | Path | None = None) -> Path:
 def describe(folder: Path) -> dict[str, Any]:
     """Read a model's description without its weights.
 
+    Parameters
+    ----------
+    folder : Path
+        The model's folder, with its ``model.json``.
+
     Raises
     ------
     CorruptModelError

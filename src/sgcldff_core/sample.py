@@ -76,7 +76,13 @@ class Raster:
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Raster:
-        """Wrap pixels that are already in memory."""
+        """Wrap pixels that are already in memory.
+
+        Parameters
+        ----------
+        array : ndarray
+            Is not copied.
+        """
         return cls(_Held(array))
 
     def read(self) -> NDArray[Any]:

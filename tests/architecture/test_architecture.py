@@ -74,6 +74,19 @@ def test_nothing_is_unpickled(path: Path) -> None:
             assert arguments.get("weights_only") == "True"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_xml_and_archives_are_opened_in_the_one_safe_way(path: Path) -> None:
+    """XML by defusedxml (the standard library lends names of types), archives by `datasets.archives`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.split(".")[0] for alias in node.names} & {"lxml", "xml"}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in {"lxml", "xml"}:
+            assert {alias.name for alias in node.names} <= {"Element", "ParseError"}
+        elif isinstance(node, ast.Attribute):
+            assert node.attr not in {"extractall", "unpack_archive"}
+            assert node.attr not in {"ZipFile", "TarFile"} or path.name == "archives.py"
+
+
 TORCH_FREE = ("cells", "cli", "datasets", "errors", "files", "saliency", "sample", "smear", "taxonomy")
 
 

@@ -54,18 +54,36 @@ class CellModel(QAbstractTableModel):
         self.endResetModel()
 
     def choose(self, chosen: CellFilter) -> None:
-        """Show only some of the cells."""
+        """Show only some of the cells.
+
+        Parameters
+        ----------
+        chosen : CellFilter
+            Which cells to show.
+        """
         self.beginResetModel()
         self.filter = chosen
         self._rows = rows_to_show(self.cells, chosen, self._by, self._descending)
         self.endResetModel()
 
     def label_at(self, row: int) -> int:
-        """Return the label of the cell in a row."""
+        """Return the label of the cell in a row.
+
+        Parameters
+        ----------
+        row : int
+            Of the table as it is shown, from 0.
+        """
         return int(self.cells["label"].iloc[self._rows[row]])
 
     def row_of(self, label: int) -> int:
-        """Return the row of a cell, -1 where it is not shown."""
+        """Return the row of a cell, -1 where it is not shown.
+
+        Parameters
+        ----------
+        label : int
+            Of a cell, shown or not.
+        """
         at = np.flatnonzero(self.cells["label"].to_numpy()[self._rows] == label)
         return int(at[0]) if len(at) else -1
 

@@ -77,7 +77,13 @@ class CellTable(QWidget):
         return self._layer
 
     def refresh(self, event: object = None) -> None:
-        """Show the layer's features as they are now; the chosen row stays."""
+        """Show the layer's features as they are now; the chosen row stays.
+
+        Parameters
+        ----------
+        event : object, optional
+            Of napari, when the features changed; not looked at.
+        """
         layer = self._layer
         features = layer.features if layer is not None else _nothing()
         classes = layer.metadata.get(KEY, {}).get("classes", ()) if layer is not None else ()

@@ -56,7 +56,13 @@ class ClassPalette(QWidget):
         layout.addLayout(row)
 
     def show_classes(self, classes: Sequence[str]) -> None:
-        """List classes, in the order of their keys."""
+        """List classes, in the order of their keys.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            The first ones have the keys 1, 2 and so on.
+        """
         self.classes = list(classes)
         for button in self.buttons.values():
             self._grid.removeWidget(button)
@@ -77,7 +83,13 @@ class ClassPalette(QWidget):
             self._grid.addWidget(button, index // 2, index % 2)
 
     def mark(self, name: str | None) -> None:
-        """Show which class the cell that is looked at has."""
+        """Show which class the cell that is looked at has.
+
+        Parameters
+        ----------
+        name : str or None
+            None, or one that has no button, marks none.
+        """
         for own, button in self.buttons.items():
             button.setChecked(own == name)
 
@@ -98,7 +110,15 @@ class ClassPalette(QWidget):
 
 
 def swatch(name: str, classes: Sequence[str]) -> QPixmap:
-    """Draw a disc in the colour of a class."""
+    """Draw a disc in the colour of a class.
+
+    Parameters
+    ----------
+    name : str
+        Of the class.
+    classes : sequence of str
+        All classes, since a user's own have the colours that are left.
+    """
     pixmap = QPixmap(24, 24)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)

@@ -1,4 +1,4 @@
-"""The diameter of a typical cell: a number, a way to estimate it, and a ring to compare with."""
+"""The diameter of a typical cell: a number, a way to estimate it, a ring to compare with, and a warning."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_sgcldff.ring import CellRing
 from napari_sgcldff.session import session_of
 from napari_sgcldff.widgets.listening import listen
+from napari_sgcldff.widgets.stale_diameter import StaleDiameter
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -56,23 +57,42 @@ class DiameterControl(QWidget):
         self.ring = QPushButton("Ring")
         self.ring.setCheckable(True)
         self.ring.toggled.connect(self.draw)
-        layout = QHBoxLayout(self)
+        self.stale = StaleDiameter()
+        self.stale.estimate.clicked.connect(self.estimate_asked)
+        self.stale.keep.clicked.connect(self._keep)
+        row = QHBoxLayout()
+        row.addWidget(self.value, stretch=1)
+        row.addWidget(self.estimate)
+        row.addWidget(self.ring)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.value, stretch=1)
-        layout.addWidget(self.estimate)
-        layout.addWidget(self.ring)
+        layout.addLayout(row)
+        layout.addWidget(self.stale)
         listen(self, self._session.events.diameter, to=self._take)
         self.destroyed.connect(partial(_hide, self._ring))
         self.draw()
 
     def accept_estimate(self, diameter: float) -> None:
-        """Write an estimate into the box, and show it as a ring."""
+        """Write an estimate into the box, and show it as a ring.
+
+        Parameters
+        ----------
+        diameter : float
+            In px of the image; rounded.
+        """
         self._session.diameter = float(round(diameter))
+        self._keep()
         self.ring.setChecked(True)
         self.draw()
 
     def draw(self, event: object = None) -> None:
-        """Draw the ring, or take it away, as the controls say."""
+        """Draw the ring, or take it away, and warn or not, as the controls say.
+
+        Parameters
+        ----------
+        event : object, optional
+            What made this necessary; not looked at.
+        """
         image, diameter = self._image(), self.value.value()
         possible = image is not None and diameter > 0
         self.ring.setEnabled(possible)
@@ -87,6 +107,10 @@ class DiameterControl(QWidget):
             self._ring.show(image, diameter)
         else:
             self._ring.hide()
+        if image is not None and diameter > 0 and self._session.measured_on != str(image.unique_id):
+            self.stale.tell(diameter, self._session.measured_name, idle=self.estimate.isEnabled())
+        else:
+            self.stale.hide()
 
     def hideEvent(self, event: Any) -> None:
         """Take the ring away with the widget."""
@@ -99,7 +123,16 @@ class DiameterControl(QWidget):
         self.draw()
 
     def _changed(self, value: float) -> None:
-        self._session.diameter = value
+        if value != self._session.diameter:  # else it was the session that changed
+            self._session.diameter = value
+            self._keep()
+        self.draw()
+
+    def _keep(self) -> None:
+        """Take the diameter for one of the image that is chosen."""
+        image = self._image()
+        self._session.measured_on = "" if image is None else str(image.unique_id)
+        self._session.measured_name = "" if image is None else image.name
         self.draw()
 
     def _take(self, value: float) -> None:

@@ -61,13 +61,25 @@ class LayerChoice(QComboBox):
         return next((layer for layer in self._viewer.layers if str(layer.unique_id) == uid), None)
 
     def choose(self, layer: Layer) -> None:
-        """Choose a layer; nothing happens if it is not listed."""
+        """Choose a layer; nothing happens if it is not listed.
+
+        Parameters
+        ----------
+        layer : Layer
+            A layer of the viewer.
+        """
         index = self.findData(str(layer.unique_id))
         if index >= 0:
             self.setCurrentIndex(index)
 
     def refresh(self, event: object = None) -> None:
-        """List the viewer's layers anew; what was chosen stays chosen as long as it is there."""
+        """List the viewer's layers anew; what was chosen stays chosen as long as it is there.
+
+        Parameters
+        ----------
+        event : object, optional
+            Of napari, when layers came, went or changed their name; not looked at.
+        """
         kept = self.currentData()
         blocked = self.blockSignals(True)
         self.clear()

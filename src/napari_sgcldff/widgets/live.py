@@ -81,14 +81,26 @@ class LiveMode(QCheckBox):
         return self._task is not None and self._task.running
 
     def look_soon(self, event: object = None) -> None:
-        """Look once the view has stayed where it is for a moment; a look that is on is given up."""
+        """Look once the view has stayed where it is for a moment; a look that is on is given up.
+
+        Parameters
+        ----------
+        event : object, optional
+            Of napari, when the view moved; not looked at.
+        """
         if self.isChecked() and self._wanted() != self._seen:
             self._timer.start(_PAUSE)
             if self._task is not None:
                 self._task.cancel()
 
     def look_anew(self, event: object = None) -> None:
-        """Look again, even at the same view: model, diameter or image are others."""
+        """Look again, even at the same view: model, diameter or image are others.
+
+        Parameters
+        ----------
+        event : object, optional
+            What made this necessary; not looked at.
+        """
         self._seen = None
         self.look_soon()
 

@@ -51,7 +51,13 @@ class ModelChoice(QWidget):
         self.refresh()
 
     def refresh(self, event: object = None) -> None:
-        """List the models anew, and show the one that the session names."""
+        """List the models anew, and show the one that the session names.
+
+        Parameters
+        ----------
+        event : object, optional
+            Of the session, when another model was chosen; not looked at.
+        """
         wanted = self._session.model
         known = available_models()
         names = self.names

@@ -42,11 +42,17 @@ class PictureGrid(QWidget):
 
     @property
     def captions(self) -> list[str]:
-        """Texts under the pictures that are shown."""
+        """The texts under the pictures that are shown."""
         return [caption.text() for picture, caption in self._cells if picture.isVisibleTo(self)]
 
     def show_pictures(self, pictures: Sequence[tuple[QPixmap, str]]) -> None:
-        """Show pictures with a caption each; those of before go away."""
+        """Show pictures with a caption each; those of before go away.
+
+        Parameters
+        ----------
+        pictures : sequence of (QPixmap, str)
+            Picture and caption, in reading order.
+        """
         while len(self._cells) < len(pictures):
             self._add()
         for (label, caption), shown in zip(self._cells, [*pictures, *[None] * len(self._cells)], strict=False):

@@ -49,7 +49,13 @@ class RecoveryBanner(QFrame):
         self.hide()
 
     def look_in(self, folder: Path) -> None:
-        """Offer what was left behind in a curated folder, unless another window is at work there."""
+        """Offer what was left behind in a curated folder, unless another window is at work there.
+
+        Parameters
+        ----------
+        folder : Path
+            A curated folder; need not exist.
+        """
         self._folder = folder
         found = left_behind(folder)
         if found:

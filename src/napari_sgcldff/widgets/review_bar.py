@@ -55,7 +55,13 @@ class ReviewBar(QWidget):
         self.show_steps("", "")
 
     def show_progress(self, done: int, total: int) -> None:
-        """Show how many cells are reviewed."""
+        """Show how many cells are reviewed.
+
+        Parameters
+        ----------
+        done, total : int
+            Cells reviewed, and cells in all.
+        """
         self.progress.setRange(0, max(total, 1))
         self.progress.setValue(done)
         self.progress.setFormat(f"{done} of {total} reviewed" if total else "no cells")
@@ -63,7 +69,13 @@ class ReviewBar(QWidget):
             button.setEnabled(done < total)
 
     def show_steps(self, undo: str, redo: str) -> None:
-        """Show what would be undone and done again; empty for nothing."""
+        """Show what would be undone and done again; empty for nothing.
+
+        Parameters
+        ----------
+        undo, redo : str
+            The step in words.
+        """
         self.undo.setEnabled(bool(undo))
         self.undo.setToolTip(f"Undo: {undo}. Ctrl+Z." if undo else "There is nothing to undo.")
         self.redo.setEnabled(bool(redo))

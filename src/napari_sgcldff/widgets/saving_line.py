@@ -53,7 +53,13 @@ class SavingLine(QWidget):
         self.show_state(None)
 
     def use(self, folder: Path) -> None:
-        """Use a folder from now on."""
+        """Use a folder from now on.
+
+        Parameters
+        ----------
+        folder : Path
+            Where corrections are saved; remembered from one start of napari to the next.
+        """
         if folder != self.folder:
             session.settings().setValue(_KEY, str(folder))
         self.folder = folder
@@ -63,7 +69,13 @@ class SavingLine(QWidget):
         self.chosen.emit()
 
     def show_state(self, autosave: Autosave | None) -> None:
-        """Show whether all is saved."""
+        """Show whether all is saved.
+
+        Parameters
+        ----------
+        autosave : Autosave or None
+            What saves; None while nothing is corrected.
+        """
         running = autosave is not None
         self.browse.setEnabled(not running)
         self.browse.setToolTip("Finish first; then another folder can be chosen." if running else "Choose a folder.")

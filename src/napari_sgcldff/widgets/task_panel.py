@@ -116,7 +116,13 @@ class TaskPanel(QWidget):
             self.message.setText("Stopping …")
 
     def hinder(self, why: str) -> None:
-        """Disable the run button and say why on it; an empty reason enables it."""
+        """Disable the run button and say why on it; an empty reason enables it.
+
+        Parameters
+        ----------
+        why : str
+            One sentence.
+        """
         self._hindrance = why
         self._refresh()
 

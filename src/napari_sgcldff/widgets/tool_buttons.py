@@ -68,7 +68,13 @@ class ToolButtons(QWidget):
             grid.addWidget(button, 2 + index // 2, 2 * (index % 2), 1, 2)
 
     def show_tool(self, tool: str) -> None:
-        """Show which tool is in the hand."""
+        """Show which tool is in the hand.
+
+        Parameters
+        ----------
+        tool : str
+            A key of `TOOLS`.
+        """
         self.tools[tool].setChecked(True)
 
 

@@ -83,7 +83,13 @@ class TrainWidget(QScrollArea):
         self._start(TrainingRun(), wish)
 
     def resume(self, folder: Path) -> None:
-        """Go on with a run that was broken off, from its folder."""
+        """Go on with a run that was broken off, from its folder.
+
+        Parameters
+        ----------
+        folder : Path
+            The run's.
+        """
         run = self._run if self._run is not None and self._run.folder == folder else TrainingRun(folder)
         self._start(run, None)
 

@@ -114,7 +114,13 @@ class TrainingSources(QWidget):
         return self.list.count() == 0
 
     def add_path(self, path: str) -> None:
-        """Choose a folder or file, unless it is chosen already."""
+        """Choose a folder or file, unless it is chosen already.
+
+        Parameters
+        ----------
+        path : str
+            A data set; nothing happens if it is empty.
+        """
         if path and path not in self.paths:
             item = QListWidgetItem(f"Folder {Path(path).name}")
             item.setToolTip(path)
@@ -125,6 +131,11 @@ class TrainingSources(QWidget):
 
     def add_pair(self, image: Layer, labels: Layer) -> None:
         """Choose an image layer with the labels on it, unless they are chosen already.
+
+        Parameters
+        ----------
+        image, labels : Layer
+            Of the same height and width.
 
         Raises
         ------

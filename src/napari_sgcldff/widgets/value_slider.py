@@ -54,7 +54,13 @@ class ValueSlider(QWidget):
         return float(self.box.value())
 
     def set_value(self, value: float) -> None:
-        """Set the number; it is kept in range."""
+        """Set the number; it is kept in range.
+
+        Parameters
+        ----------
+        value : float
+            In the unit that the box shows.
+        """
         self.box.setValue(value)
 
     def _position(self, value: float) -> int:

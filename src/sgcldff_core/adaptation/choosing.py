@@ -95,6 +95,16 @@ class Adaptation:
 def known_stains(model: Model) -> dict[str, StainStatistics]:
     """Return the stains that a model's description says it was trained on, by source.
 
+    Parameters
+    ----------
+    model : Model
+        A trained model. Its stains stand in ``training["stains"]`` of its description.
+
+    Returns
+    -------
+    dict of str to StainStatistics
+        By name of the data set; empty for a model that noted none.
+
     Raises
     ------
     ConfigError

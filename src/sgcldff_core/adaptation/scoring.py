@@ -75,7 +75,20 @@ class UnsupervisedScore:
 
 
 def look_at_all(images: Sequence[NDArray[np.uint8]], model: Model) -> list[Look]:
-    """Predict images as `sgcldff predict` does, and keep what the score needs."""
+    """Predict images as `sgcldff predict` does, and keep what the score needs.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of uint8, shape (H, W, 3)
+        RGB, of any size each.
+    model : Model
+        What looks at them, by its own diameter and in its own stain.
+
+    Returns
+    -------
+    list of Look
+        One an image, in their order.
+    """
     looks = []
     for image in images:
         shown = model.in_own_stain(image)
@@ -87,7 +100,18 @@ def look_at_all(images: Sequence[NDArray[np.uint8]], model: Model) -> list[Look]
 
 
 def score(looks: Sequence[Look]) -> UnsupervisedScore:
-    """Put the signs together over images."""
+    """Put the signs together over images.
+
+    Parameters
+    ----------
+    looks : sequence of Look
+        At least one.
+
+    Returns
+    -------
+    UnsupervisedScore
+        Means over the images, each in [0, 1].
+    """
     return UnsupervisedScore(
         found=float(np.mean([bool(look.view.labels.any()) for look in looks])),
         firm=float(np.mean([_iou(look.direct, look.mirrored) for look in looks])),

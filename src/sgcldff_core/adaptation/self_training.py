@@ -200,6 +200,18 @@ def _bare(likely: NDArray[np.bool_], nucleus: NDArray[np.bool_], share: float) -
 def between(one: SgcldffNetwork, other: SgcldffNetwork, share: float) -> SgcldffNetwork:
     """Return a network whose weights lie between those of two: 0 is `one`, 1 is `other`.
 
+    Parameters
+    ----------
+    one, other : SgcldffNetwork
+        Two networks of one configuration; neither is changed.
+    share : float
+        How far to go from `one` to `other`, in [0, 1].
+
+    Returns
+    -------
+    SgcldffNetwork
+        A third network. Counters, which are no numbers with a fraction, are those of `one`.
+
     References
     ----------
     Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022.

@@ -63,6 +63,11 @@ class StainStatistics:
     def from_dict(cls, values: Mapping[str, Any]) -> StainStatistics:
         """Build from what `to_dict` returned.
 
+        Parameters
+        ----------
+        values : mapping of str to object
+            Every field by name; arrays as nested lists.
+
         Raises
         ------
         ConfigError

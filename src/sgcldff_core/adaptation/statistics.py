@@ -38,7 +38,18 @@ _LARGEST_RATIO = 9.0  # of variances; beyond, a channel was next to silent in on
 
 
 def normalisation_layers(network: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers that hold batch statistics, by name."""
+    """Return the layers that hold batch statistics, by name.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Any network.
+
+    Returns
+    -------
+    dict of str to nn.Module
+        In the order of the network; layers that keep no running mean are left out.
+    """
     return {
         name: module
         for name, module in network.named_modules()
@@ -84,7 +95,20 @@ def cell_windows(views: Sequence[FieldView], fill: Tensor) -> Windows:
 
 
 def activation_moments(network: SgcldffNetwork, windows: Windows) -> Moments:
-    """Return what enters each layer that holds batch statistics."""
+    """Return what enters each layer that holds batch statistics.
+
+    Parameters
+    ----------
+    network : SgcldffNetwork
+        Is run over all windows, and left in the mode that it was in.
+    windows : Windows
+        What it looks at.
+
+    Returns
+    -------
+    Moments
+        Mean and variance of each channel, (C,) float32 each, by name of the layer.
+    """
     found: dict[str, tuple[Tensor, Tensor]] = {}
 
     def measure(name: str, layer: nn.Module, entering: Tensor) -> None:

@@ -35,6 +35,7 @@ def source_table(summary: DatasetSummary) -> Table:
     Returns
     -------
     rich.table.Table
+        With a column for all of them where there are several.
     """
     sources = summary.sources
     several = len(sources) > 1
@@ -73,6 +74,7 @@ def class_table(summary: DatasetSummary) -> Table:
     Returns
     -------
     rich.table.Table
+        Sizes in px; a dot where there is nothing.
     """
     every = [c for source in summary.sources for c in source.classes]
     names = [c.name for c in every]
@@ -165,6 +167,7 @@ def public_table(catalog: Mapping[str, PublicDataset]) -> Table:
     Returns
     -------
     rich.table.Table
+        Name, licence, size, and who vouches for the files.
     """
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)

@@ -19,12 +19,28 @@ _FOLDS = 5
 
 
 def wanted_names(lists: Sequence[str] | None) -> list[str]:
-    """Take apart an option that may be repeated, and may hold names with commas between them."""
+    """Take apart an option that may be repeated, and may hold names with commas between them.
+
+    Parameters
+    ----------
+    lists : sequence of str, or None
+        The option as it was given each time; None where it was not.
+    """
     return [name for names in lists or () for name in names.split(",") if name]
 
 
 def folds_of(samples: Sequence[Sample], out: Path, file: Path | None) -> Folds:
-    """Return the folds of a file, or else those of the run's own folder, made where there are none."""
+    """Return the folds of a file, or else those of the run's own folder, made where there are none.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        What is to be divided.
+    out : Path
+        The run's folder, where ``folds.json`` is made.
+    file : Path or None
+        Folds that were given.
+    """
     from sgcldff_core.evaluation.folds import make_folds, read_folds, write_folds
 
     own = out / "folds.json"

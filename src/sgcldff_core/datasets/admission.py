@@ -18,6 +18,13 @@ def admit_image(path: Path, report: ReadReport) -> tuple[int, int] | None:
     """Return an image's height and width, or None after reporting why it cannot be used.
 
     Only the header is read: damage further back shows when the pixels are asked for.
+
+    Parameters
+    ----------
+    path : Path
+        An image file.
+    report : ReadReport
+        Takes the refusal.
     """
     try:
         return read_image_size(path)
@@ -27,7 +34,17 @@ def admit_image(path: Path, report: ReadReport) -> tuple[int, int] | None:
 
 
 def admit_mask(path: Path | None, image: Path, report: ReadReport) -> Path | None:
-    """Return the mask of an image if it can be used, else None after reporting why not."""
+    """Return the mask of an image if it can be used, else None after reporting why not.
+
+    Parameters
+    ----------
+    path : Path or None
+        A mask file; None where an image has none.
+    image : Path
+        The image, whose height and width the mask has to have.
+    report : ReadReport
+        Takes the refusal.
+    """
     if path is None:
         return None
     try:

@@ -65,6 +65,7 @@ def cells_in_boxes(foreground: NDArray[np.bool_], boxes: tuple[Box, ...]) -> Fie
     Returns
     -------
     FieldCells
+        Labels, those that were cut at a box, and those that hardly fill theirs.
     """
     parts = cells_of(foreground)
     inside = np.stack([_filled(box, foreground.shape) for box in boxes]) if boxes else np.zeros((0, *foreground.shape))
@@ -118,16 +119,40 @@ def _split(part: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.int
 
 
 def read_field_cells(path: Path, *, boxes: tuple[Box, ...]) -> FieldCells:
-    """Read the mask of a field and give each leukocyte the number of its box."""
+    """Read the mask of a field and give each leukocyte the number of its box.
+
+    Parameters
+    ----------
+    path : Path
+        Greyscale mask: 155 cytoplasm, 255 nucleus.
+    boxes : tuple of Box
+        Boxes of leukocytes.
+    """
     return cells_in_boxes(read_grey(path) > _CELL, boxes)
 
 
 def read_field_labels(path: Path, *, boxes: tuple[Box, ...]) -> NDArray[np.int32]:
-    """Read the mask of a field as (H, W) int32 labels, numbered as in `FieldCells`."""
+    """Read the mask of a field as (H, W) int32 labels, numbered as in `FieldCells`.
+
+    Parameters
+    ----------
+    path : Path
+        As for `read_field_cells`.
+    boxes : tuple of Box
+        Boxes of leukocytes.
+    """
     return read_field_cells(path, boxes=boxes).labels
 
 
 def read_field_nucleus(path: Path, *, boxes: tuple[Box, ...]) -> NDArray[np.bool_]:
-    """Read the nuclei of what `read_field_labels` labels, as (H, W) bool."""
+    """Read the nuclei of what `read_field_labels` labels, as (H, W) bool.
+
+    Parameters
+    ----------
+    path : Path
+        As for `read_field_cells`.
+    boxes : tuple of Box
+        Boxes of leukocytes.
+    """
     grey = read_grey(path)
     return (grey > _NUCLEUS) & (cells_in_boxes(grey > _CELL, boxes).labels > 0)

@@ -26,7 +26,13 @@ _COPY = re.compile(r"_(\d+)_\d+")
 
 
 def field_group(stem: str) -> str:
-    """Return the group of a field, its masks and its crops: ``bccd/00008``."""
+    """Return the group of a field, its masks and its crops: ``bccd/00008``.
+
+    Parameters
+    ----------
+    stem : str
+        File name without suffix, as ``BloodImage_00008`` or, of a crop, ``_0_8``; either case.
+    """
     crop = _CROP.fullmatch(stem)
     return "bccd/" + re.sub(r"^bloodimage_", "", (crop[1] if crop else stem).casefold())
 

@@ -27,6 +27,7 @@ def read_table(path: Path) -> list[list[str]]:
     Returns
     -------
     list of list of str
+        The header too, if there is one; rows may differ in length.
 
     Raises
     ------
@@ -80,7 +81,13 @@ def zheng_classes(path: Path, report: ReadReport) -> dict[str, str]:
 
 
 def image_key(stem: str) -> str:
-    """Return what a table and a file name agree on: ``"007"`` and ``"7"`` are the same image."""
+    """Return what a table and a file name agree on: ``"007"`` and ``"7"`` are the same image.
+
+    Parameters
+    ----------
+    stem : str
+        What a table gives as an image, or a file name without suffix.
+    """
     return str(int(stem)) if stem.isdecimal() else stem.casefold()
 
 

@@ -46,7 +46,13 @@ class Coco(Format):
         return any(_load(path) is not None for path in files_of(folder, ".json"))
 
     def roots(self, path: Path | str) -> Iterator[Path]:
-        """Yield the JSON files at and under a path."""
+        """Yield the JSON files at and under a path.
+
+        Parameters
+        ----------
+        path : Path or str
+            An index itself, or a folder that holds some up to three levels down.
+        """
         path = Path(path)
         if path.is_file():
             if path.suffix.lower() == ".json" and _load(path) is not None:

@@ -53,6 +53,7 @@ def write_coco(
     Returns
     -------
     Written
+        What was written, and what was left out and why.
 
     Raises
     ------

@@ -91,6 +91,7 @@ def convert(
     Returns
     -------
     Conversion
+        What was written, and what could not be read.
 
     Raises
     ------

@@ -26,7 +26,7 @@ from sgcldff_core.taxonomy import canonical_name
 if TYPE_CHECKING:
     from sgcldff_core.datasets.report import ReadReport
 
-__all__ = ["Curated", "read_index"]
+__all__ = ["Curated", "place_in", "read_index"]
 
 _INDEX, _FORMAT, _VERSION = "dataset.json", "sgcldff-curated", 1
 
@@ -106,6 +106,22 @@ def read_index(path: Path) -> dict[str, Any]:
     return index
 
 
+def place_in(root: Path, name: object) -> Path | None:
+    """Return where a file lies that the index names; None for what is no path to within the folder.
+
+    Parameters
+    ----------
+    root : Path
+        The curated folder.
+    name : object
+        What the index says, which may be anything: it may come from a stranger.
+    """
+    if not isinstance(name, str) or not name or "\0" in name:
+        return None
+    path = root / name.replace("\\", "/")
+    return path if path.resolve().is_relative_to(root.resolve()) else None
+
+
 def _from_folders(root: Path) -> Mapping[str, Entry]:
     """Return what the names of the files tell, in the form of the index."""
     images = child(root, "images")
@@ -179,8 +195,5 @@ def _read_nuclei(path: Path) -> NDArray[bool_]:
 
 
 def _inside(root: Path, name: object) -> Path | None:
-    """Return a file that the index names, None if it is missing or not in the folder."""
-    if not isinstance(name, str) or not name:
-        return None
-    path = root / name.replace("\\", "/")
-    return path if path.is_file() and path.resolve().is_relative_to(root.resolve()) else None
+    path = place_in(root, name)
+    return path if path is not None and path.is_file() else None

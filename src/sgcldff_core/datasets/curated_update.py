@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgcldff_core.datasets.class_tables import read_table
-from sgcldff_core.datasets.curated import read_index
+from sgcldff_core.datasets.curated import place_in, read_index
 from sgcldff_core.datasets.curated_writer import index_text, save_labels
 from sgcldff_core.datasets.history import CURATED_INDEX, Provenance, history_of
 from sgcldff_core.datasets.pixels import pixels_of, save_png
@@ -40,6 +40,11 @@ _TOLD = ("source", "group", "split", "image_class", "boxes", "points")
 
 def check_updatable(folder: Path | str) -> None:
     """Check that images can be saved in a folder: it is new, empty, or a curated folder with an index.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Where images are to be saved; need not exist.
 
     Raises
     ------
@@ -86,14 +91,22 @@ def free_name(folder: Path | str, name: str, image: NDArray[np.uint8]) -> str:
         held = taken.get(candidate.casefold())
         if held is None:
             return candidate
-        file = Path(folder) / str(known[held].get("file"))
-        if file.is_file() and read_image_size(file) == image.shape[:2] and np.array_equal(read_rgb(file), image):
+        file = place_in(Path(folder), known[held].get("file"))
+        there = file is not None and file.is_file() and read_image_size(file) == image.shape[:2]
+        if file is not None and there and np.array_equal(read_rgb(file), image):
             return held
     return f"{stem} {len(known) + 2}"
 
 
 def set_aside(folder: Path | str, name: str) -> Path | None:
     """Keep a copy of the labels and classes that an image has, before they are replaced.
+
+    Parameters
+    ----------
+    folder : Path or str
+        A curated folder.
+    name : str
+        The image, as its index calls it.
 
     Returns
     -------
@@ -102,8 +115,8 @@ def set_aside(folder: Path | str, name: str) -> Path | None:
     """
     folder = Path(folder)
     entry = _images(folder).get(name, {})
-    labels = folder / str(entry.get("labels"))
-    if not entry.get("labels") or not labels.is_file():
+    labels = place_in(folder, entry.get("labels"))
+    if labels is None or not labels.is_file():
         return None
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     kept = folder / EARLIER / f"{name} {stamp}.tif"
@@ -152,12 +165,12 @@ def update_curated(
     (sample,) = checked_names([sample])
     pixels = pixels_of(sample)
     index = read_index(folder / CURATED_INDEX) if (folder / CURATED_INDEX).is_file() else {}
-    old = index.get("images", {}).get(sample.name, {})
-    file = old.get("file") or f"images/{sample.name}.png"
+    old = _images(folder).get(sample.name, {})
+    file = _own(folder, old.get("file"), f"images/{sample.name}.png")
     if not (folder / file).is_file():
         with written_atomically(folder / file) as draft:
             save_png(draft, pixels.image)
-    labels = old.get("labels") or f"labels/{sample.name}.tif"
+    labels = _own(folder, old.get("labels"), f"labels/{sample.name}.tif")
     if pixels.labels is not None:
         with written_atomically(folder / labels) as draft:
             save_labels(draft, pixels.labels)
@@ -180,8 +193,13 @@ def update_curated(
 
 def _images(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     index = folder / CURATED_INDEX
-    images: Mapping[str, Mapping[str, Any]] = read_index(index)["images"] if index.is_file() else {}
-    return images
+    images: Mapping[str, Any] = read_index(index)["images"] if index.is_file() else {}
+    return {name: entry for name, entry in images.items() if isinstance(entry, dict)}
+
+
+def _own(folder: Path, named: object, usual: str) -> str:
+    """Return where a file is to be written: where the index says, unless that leads out of the folder."""
+    return str(named) if place_in(folder, named) else usual
 
 
 def _cells(path: Path) -> tuple[list[str], list[dict[str, str]]]:

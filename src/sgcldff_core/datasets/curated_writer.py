@@ -53,6 +53,7 @@ def write_curated(
     Returns
     -------
     Written
+        What was written, and what was left out and why.
 
     Raises
     ------

@@ -71,7 +71,13 @@ class Pixels:
 
 @contextmanager
 def naming_the_file(path: Path) -> Iterator[None]:
-    """Turn what a decoder raises into an `UnreadableImageError` that names the file and the remedy."""
+    """Turn what a decoder raises into an `UnreadableImageError` that names the file and the remedy.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is decoded in the ``with`` block.
+    """
     remedy = "copy it again from its source, or save it anew as PNG or TIFF"
     try:
         if path.stat().st_size == 0:
@@ -128,7 +134,18 @@ _limit_lifted = threading.Lock()
 
 
 def open_pillow(path: Path) -> Image.Image:
-    """Open the header of an image, leaving the check of its size to `check_pixel_count`."""
+    """Open the header of an image, leaving the check of its size to `check_pixel_count`.
+
+    Parameters
+    ----------
+    path : Path
+        A file of any kind that Pillow knows.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Pixels are not decoded yet; the file stays open until it is closed.
+    """
     # Pillow's own limit is a global of the process and warns before it refuses. It is lifted only
     # while a header is read, so that other users of Pillow keep its protection.
     with _limit_lifted:
@@ -140,7 +157,13 @@ def open_pillow(path: Path) -> Image.Image:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8, without decoding the pixels; 1 where there is none."""
+    """Return the EXIF orientation, 1 to 8, without decoding the pixels; 1 where there is none.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        An opened image.
+    """
     if image.format == "TIFF":
         return 1  # Pillow turns these itself
     exif = Image.Exif()
@@ -152,7 +175,20 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Return an (H, W[, C]) array as its EXIF orientation, 1 to 8, asks for."""
+    """Return an (H, W[, C]) array as its EXIF orientation, 1 to 8, asks for.
+
+    Parameters
+    ----------
+    array : ndarray, shape (H, W) or (H, W, C)
+        Pixels as they are stored.
+    orientation : int
+        1 is upright; from 5 on height and width change places.
+
+    Returns
+    -------
+    ndarray
+        Upright and contiguous, of the same dtype.
+    """
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -179,6 +215,7 @@ def decode_pillow(path: Path, max_pixels: int | None, *, frame: int = 0, numbers
     Returns
     -------
     Pixels
+        Upright, uint8 or uint16, grey or RGB, with the alpha channel apart.
     """
     with open_pillow(path) as image:
         image.seek(frame)

@@ -81,6 +81,7 @@ def download(
     Returns
     -------
     Download
+        Where the data are, and how each file was checked.
 
     Raises
     ------

@@ -42,7 +42,15 @@ class Change:
 
     @classmethod
     def now(cls, who: str, what: str) -> Change:
-        """Return a change that happens at this moment."""
+        """Return a change that happens at this moment.
+
+        Parameters
+        ----------
+        who : str
+            A person or program.
+        what : str
+            What was done, as a sentence for readers of the history.
+        """
         return cls(datetime.now(UTC).isoformat(timespec="seconds"), who, what)
 
 

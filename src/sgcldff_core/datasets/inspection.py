@@ -46,6 +46,7 @@ def inspect_dataset(
     Returns
     -------
     DatasetSummary
+        Counts of images, cells, boxes and classes by source, and every problem.
 
     Raises
     ------
@@ -82,6 +83,7 @@ def summarise(
     Returns
     -------
     DatasetSummary
+        Counts of images, cells, boxes and classes by source, and every problem.
     """
     counts: dict[str, _Source] = {}
     pixels_seen: dict[bytes, dict[str, str]] = {}

@@ -56,10 +56,22 @@ def kind_named(name: str) -> str:
 
 
 def class_of(kind: str) -> str | None:
-    """Return the cell class that a kind names, None where it names none."""
+    """Return the cell class that a kind names, None where it names none.
+
+    Parameters
+    ----------
+    kind : str
+        What a box or point is said to show, such as ``Box.kind``.
+    """
     return None if kind in (UNNAMED, *NOT_LEUKOCYTES) else kind
 
 
 def leukocyte_boxes(boxes: Iterable[Box] | None) -> tuple[Box, ...]:
-    """Return the boxes of leukocytes among all, in order; none where nobody drew boxes."""
+    """Return the boxes of leukocytes among all, in order; none where nobody drew boxes.
+
+    Parameters
+    ----------
+    boxes : iterable of Box, or None
+        Of leukocytes, red cells and platelets; None where nobody looked.
+    """
     return tuple(box for box in boxes or () if box.kind not in NOT_LEUKOCYTES)

@@ -52,11 +52,25 @@ class Format(ABC):
 
     @abstractmethod
     def claims(self, folder: Path) -> bool:
-        """Return whether `folder` itself, not one above or below it, is the root of such a data set."""
+        """Return whether `folder` itself, not one above or below it, is the root of such a data set.
+
+        Parameters
+        ----------
+        folder : Path
+            An existing folder. It may be any on the way to the data, so names are looked at, hardly ever files.
+        """
 
     @abstractmethod
     def read_root(self, root: Path, report: ReadReport) -> Iterator[Sample]:
-        """Yield the samples of the data set whose root is `root`."""
+        """Yield the samples of the data set whose root is `root`.
+
+        Parameters
+        ----------
+        root : Path
+            A folder that `claims` accepted.
+        report : ReadReport
+            Takes every file that could not be used, and why.
+        """
 
     def roots(self, path: Path | str) -> Iterator[Path]:
         """Yield the roots of such data sets at and under a path.
@@ -84,6 +98,7 @@ class Format(ABC):
         Returns
         -------
         bool
+            True if at least one root is found.
         """
         return next(self.roots(path), None) is not None
 
@@ -108,18 +123,36 @@ class Format(ABC):
 
 
 def natural_key(path: Path) -> tuple[tuple[tuple[int, int | str], ...], str]:
-    """Return a sort key that puts ``2.bmp`` before ``10.bmp``, the same on every file system."""
+    """Return a sort key that puts ``2.bmp`` before ``10.bmp``, the same on every file system.
+
+    Parameters
+    ----------
+    path : Path
+        Only its last part counts.
+    """
     parts = re.split(r"([0-9]+)", path.name)
     return tuple((0, int(part)) if n % 2 else (1, part.casefold()) for n, part in enumerate(parts)), path.name
 
 
 def stem_key(path: Path) -> str:
-    """Return what files that belong together share: the stem in lower case."""
+    """Return what files that belong together share: the stem in lower case.
+
+    Parameters
+    ----------
+    path : Path
+        Of an image, its mask or its annotation.
+    """
     return path.stem.casefold()
 
 
 def split_named(name: str) -> str | None:
-    """Return ``"train"``, ``"val"`` or ``"test"`` if a folder or file is named after a split."""
+    """Return ``"train"``, ``"val"`` or ``"test"`` if a folder or file is named after a split.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``Train``, ``test-A`` or ``validation2``; ``trained`` names none.
+    """
     found = re.search(r"(?:^|[\s_-])(train|val|test)(?:ing|id|idation|[ab]|\d*)?(?:$|[\s_-])", name.casefold())
     return found[1] if found else None
 
@@ -140,22 +173,50 @@ def _entries(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[P
 
 
 def folders_of(folder: Path) -> list[Path]:
-    """Return the visible sub-folders in natural order."""
+    """Return the visible sub-folders in natural order.
+
+    Parameters
+    ----------
+    folder : Path
+        Is not looked into further down.
+    """
     return _entries(folder, lambda entry: entry.is_dir())
 
 
 def files_of(folder: Path, *suffixes: str) -> list[Path]:
-    """Return the visible files of a folder in natural order, of these suffixes (lower case) or all."""
+    """Return the visible files of a folder in natural order, of these suffixes (lower case) or all.
+
+    Parameters
+    ----------
+    folder : Path
+        Is not looked into further down.
+    *suffixes : str
+        Such as ``".png"``; none means all files.
+    """
     return _entries(folder, lambda entry: (not suffixes or entry.name.lower().endswith(suffixes)) and entry.is_file())
 
 
 def images_of(folder: Path) -> list[Path]:
-    """Return the image files of a folder, by suffix, in natural order."""
+    """Return the image files of a folder, by suffix, in natural order.
+
+    Parameters
+    ----------
+    folder : Path
+        Is not looked into further down.
+    """
     return files_of(folder, *IMAGE_SUFFIXES)
 
 
 def child(folder: Path, *names: str) -> Path | None:
-    """Return the first entry of a folder with one of these names, in either case, `_` and `-` read as spaces."""
+    """Return the first entry of a folder with one of these names, in either case, `_` and `-` read as spaces.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look; need not exist.
+    *names : str
+        Names that the entry may have, the likeliest first.
+    """
 
     def plain(name: str) -> str:
         return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
@@ -166,7 +227,17 @@ def child(folder: Path, *names: str) -> Path | None:
 
 
 def folders_within(path: Path, claims: Callable[[Path], bool], depth: int = _DEPTH) -> Iterator[Path]:
-    """Yield the folders at or under `path` that `claims` accepts, not looking below those."""
+    """Yield the folders at or under `path` that `claims` accepts, not looking below those.
+
+    Parameters
+    ----------
+    path : Path
+        Where to begin.
+    claims : callable
+        Whether a folder is what is looked for.
+    depth : int, default 3
+        How many levels down to look.
+    """
     if not path.is_dir():
         return
     if claims(path):

@@ -59,6 +59,7 @@ class Ledger:
         Returns
         -------
         Entry or None
+            Size and checksum as they were at the first download.
 
         Raises
         ------

@@ -54,6 +54,7 @@ def central_first(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     Returns
     -------
     ndarray of int32, shape (H, W)
+        The same cells; the other numbers stay as they were.
     """
     rows, columns = np.nonzero(labels)
     if rows.size == 0:
@@ -97,6 +98,7 @@ def read_single_nucleus(path: Path, *, cell_above: int, nucleus_above: int) -> N
     Returns
     -------
     ndarray of bool, shape (H, W)
+        True in nuclei, those of neighbours left out.
     """
     grey = read_grey(path)
     return (grey > nucleus_above) & (cells_of(grey > cell_above) > 0)

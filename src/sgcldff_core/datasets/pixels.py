@@ -77,6 +77,7 @@ def pixels_of(sample: Sample) -> Pixels:
     Returns
     -------
     Pixels
+        Image, labels and nuclei of one height and width; None where the sample has none.
 
     Raises
     ------

@@ -29,6 +29,7 @@ def decode_counts(text: str) -> list[int]:
     Returns
     -------
     list of int
+        Pixels outside, inside, outside and so on; may be wrong for the image, which the caller checks.
 
     Raises
     ------

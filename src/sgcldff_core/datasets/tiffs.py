@@ -35,7 +35,13 @@ _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def is_tiff(path: Path) -> bool:
-    """Return whether a file is a TIFF or BigTIFF, by its first bytes."""
+    """Return whether a file is a TIFF or BigTIFF, by its first bytes.
+
+    Parameters
+    ----------
+    path : Path
+        A file that can be opened.
+    """
     with path.open("rb") as file:
         return file.read(4) in _MAGIC
 
@@ -65,7 +71,13 @@ def check_whole(path: Path) -> None:
 
 
 def tiff_shape(path: Path) -> tuple[int, int]:
-    """Return height and width of the first plane, upright, without decoding it."""
+    """Return height and width of the first plane, upright, without decoding it.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF file.
+    """
     check_whole(path)
     with TiffFile(path) as tiff:
         page = tiff.series[0].keyframe
@@ -88,6 +100,7 @@ def decode_tiff(path: Path, max_pixels: int | None, *, numbers: bool = False) ->
     Returns
     -------
     Pixels
+        Upright, grey or RGB, in the file's own dtype, with the alpha channel apart.
 
     Raises
     ------

@@ -129,7 +129,13 @@ def checked_names(samples: Iterable[Sample]) -> Iterator[Sample]:
 
 
 def in_order(classes: Iterable[str]) -> tuple[str, ...]:
-    """Return classes without repetition: the known ones in this package's order, then a user's own by name."""
+    """Return classes without repetition: the known ones in this package's order, then a user's own by name.
+
+    Parameters
+    ----------
+    classes : iterable of str
+        Names, repeated at will.
+    """
     known = [c.name for c in ALL_CLASSES]
     found = set(classes)
     return (*(c for c in known if c in found), *sorted(found.difference(known)))
@@ -181,7 +187,13 @@ class Tally:
     skipped: list[Skipped] = field(default_factory=list)
 
     def readable(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Pixels]]:
-        """Yield each sample with its pixels; those that cannot be read are skipped and named."""
+        """Yield each sample with its pixels; those that cannot be read are skipped and named.
+
+        Parameters
+        ----------
+        samples : iterable of Sample
+            Read one at a time.
+        """
         for sample in checked_names(samples):
             try:
                 pixels = pixels_of(sample)
@@ -191,7 +203,15 @@ class Tally:
             yield sample, pixels
 
     def written(self, folder: Path, lost: Iterable[str] = ()) -> Written:
-        """Return the result, or refuse an empty one."""
+        """Return the result, or refuse an empty one.
+
+        Parameters
+        ----------
+        folder : Path
+            Where the data set is to lie.
+        lost : iterable of str, optional
+            In words, what the format has no place for.
+        """
         if not self.images:
             first = (
                 f"; the first of {len(self.skipped)} that were left out: {self.skipped[0].reason}"

@@ -69,6 +69,7 @@ def write_zheng(
     Returns
     -------
     Written
+        What was written, what was left out and why, and what the format has no place for.
 
     Raises
     ------

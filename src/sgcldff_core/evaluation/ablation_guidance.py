@@ -94,6 +94,11 @@ def measured_guidance(folder: Path, samples: Sequence[Sample]) -> Guidance:
 def read_guidance(folder: Path) -> Guidance:
     """Read what `measured_guidance` left in a trial's folder.
 
+    Parameters
+    ----------
+    folder : Path
+        Of a finished trial.
+
     Raises
     ------
     FormatError

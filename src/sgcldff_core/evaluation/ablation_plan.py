@@ -60,12 +60,27 @@ class PlannedTrial:
     part: Part
 
     def folder(self, out: Path) -> Path:
-        """Return where it lies within the ablation's folder."""
+        """Return where it lies within the ablation's folder.
+
+        Parameters
+        ----------
+        out : Path
+            The ablation's folder.
+        """
         return out / self.row / f"seed{self.seed}" / self.part.name
 
 
 def parts_of_folds(samples: Sequence[Sample], folds: Folds, chosen: Sequence[int]) -> list[Part]:
     """Return the chosen folds as parts.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        All of them; each fold judges its own and learns from the others.
+    folds : Folds
+        Where each group belongs.
+    chosen : sequence of int
+        Numbers of folds, from 0.
 
     Raises
     ------

@@ -99,7 +99,17 @@ def table_columns(results: Sequence[RowResult]) -> list[tuple[str, str]]:
 
 
 def table_figure(result: RowResult, source: str, name: str) -> str:
-    """Return one figure of a row as text, with its spread over seeds; nothing where it is not known."""
+    """Return one figure of a row as text, with its spread over seeds; nothing where it is not known.
+
+    Parameters
+    ----------
+    result : RowResult
+        One row of the ablation.
+    source : str
+        A data set, or the name under which all are put together.
+    name : str
+        A figure, such as ``"iou"``.
+    """
     value = result.figures.get(source, {}).get(name)
     if value is None:
         return ""

@@ -75,8 +75,7 @@ class ImageAssessment:
     boxes : tuple of int or None
         Hits, false alarms and misses at box IoU 0.5.
     classes : tuple of JudgedCell
-        Each cell of known class. Cells of a class that the model has not are left out: it cannot be
-        right about them.
+        Each cell of known class, but of no class that the model has not: it cannot be right about that.
     diameter : float
         The estimate or what was given, px.
     """
@@ -152,7 +151,15 @@ def assess(
 
 
 def assess_prediction(sample: Sample, prediction: Prediction) -> ImageAssessment:
-    """Compare one prediction with what is known of its image."""
+    """Compare one prediction with what is known of its image.
+
+    Parameters
+    ----------
+    sample : Sample
+        The image with its annotation; what is not known of it is not judged.
+    prediction : Prediction
+        What was found in it, at the same height and width.
+    """
     truth, nucleus = sample.read_labels(), sample.read_nucleus()
     boxes = None
     white = leukocyte_boxes(sample.boxes)
@@ -193,8 +200,12 @@ def assess_prediction(sample: Sample, prediction: Prediction) -> ImageAssessment
 def summarise(images: Sequence[ImageAssessment]) -> Assessment:
     """Put images together: means over images for masks, over cells for classes.
 
-    Class figures count a cell that was not found as wrong. Macro-F1 is over the classes that occur
-    in the annotation.
+    Class figures count a cell that was not found as wrong. Macro-F1 is over the classes in the annotation.
+
+    Parameters
+    ----------
+    images : sequence of ImageAssessment
+        Judged images, of one or several sources.
     """
     figures: dict[str, float] = {}
     for name in ("iou", "cell_iou", "nucleus_iou", "disc_iou"):

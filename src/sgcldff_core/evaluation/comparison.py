@@ -182,6 +182,17 @@ def run_method(
 def finished_trial(method: str, part: Part, recipe: TrainingConfig, out: Path) -> Trial | None:
     """Return a trial that is done, or None.
 
+    Parameters
+    ----------
+    method : str
+        A key of `METHODS`.
+    part : Part
+        What it learned from and what it judged.
+    recipe : TrainingConfig
+        The settings that all methods share.
+    out : Path
+        The comparison's folder.
+
     Raises
     ------
     ConfigError
@@ -227,5 +238,17 @@ def _run_classical(part: Part, recipe: TrainingConfig, folder: Path, say: Callab
 
 
 def trials_of(method: str, parts: Sequence[Part], recipe: TrainingConfig, out: Path) -> list[Trial]:
-    """Return those trials of a method that are done, in the order of `parts`."""
+    """Return those trials of a method that are done, in the order of `parts`.
+
+    Parameters
+    ----------
+    method : str
+        A key of `METHODS`.
+    parts : sequence of Part
+        What each trial learned from and judged.
+    recipe : TrainingConfig
+        The settings that all methods share.
+    out : Path
+        The comparison's folder.
+    """
     return [t for part in parts if (t := finished_trial(method, part, recipe, out)) is not None]

@@ -135,12 +135,24 @@ def compare_trials(
 
 
 def columns_of(results: Sequence[MethodResult]) -> list[tuple[str, str]]:
-    """Return source and figure of each column: IoU of each source, then the others over all images."""
+    """Return source and figure of each column: IoU of each source, then the others over all images.
+
+    Parameters
+    ----------
+    results : sequence of MethodResult
+        All rows; a column is shown if one of them has its figure.
+    """
     return choose_columns([r.figures for r in results], FIGURES)
 
 
 def cost_cells(cost: Cost | None) -> list[str]:
-    """Return a cost as text, one cell for each of the titles parameters, time and memory."""
+    """Return a cost as text, one cell for each of the titles parameters, time and memory.
+
+    Parameters
+    ----------
+    cost : Cost or None
+        None where it was not measured: three empty cells.
+    """
     if cost is None:
         return ["", "", ""]
     weights = f"{cost.parameters / 1e6:.2f} M" if cost.parameters else "none"

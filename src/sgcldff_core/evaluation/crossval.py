@@ -73,7 +73,15 @@ class Plan:
         return [(self.config.seed + s, fold) for s in range(self.seeds) for fold in range(self.folds.count)]
 
     def folder_of(self, seed: int, fold: int) -> Path:
-        """Return where a trial is kept."""
+        """Return where a trial is kept.
+
+        Parameters
+        ----------
+        seed : int
+            The trial's seed.
+        fold : int
+            The fold that it judges, from 0.
+        """
         return self.folder / f"seed{seed}" / f"fold{fold}"
 
 
@@ -161,6 +169,11 @@ def run_trials(
 
 def finished(plan: Plan) -> CrossValidation:
     """Read the trials that are done, whichever process or machine ran them.
+
+    Parameters
+    ----------
+    plan : Plan
+        Samples, folds, seeds and the folder of all trials.
 
     Raises
     ------

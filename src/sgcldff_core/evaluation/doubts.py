@@ -166,6 +166,11 @@ def read_judged(run: Path | str) -> list[ImageAssessment]:
 def doubt_table(sources: Iterable[SourceDoubts]) -> pd.DataFrame:
     """Put all doubts into one table.
 
+    Parameters
+    ----------
+    sources : iterable of SourceDoubts
+        One for each data set.
+
     Returns
     -------
     DataFrame

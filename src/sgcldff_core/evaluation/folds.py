@@ -40,6 +40,13 @@ class Folds:
     def split(self, samples: Sequence[Sample], fold: int) -> tuple[list[Sample], list[Sample]]:
         """Return what is learned from and what is judged in one fold.
 
+        Parameters
+        ----------
+        samples : sequence of Sample
+            Samples whose groups are in the folds.
+        fold : int
+            The fold to judge, from 0.
+
         Raises
         ------
         ConfigError
@@ -96,6 +103,11 @@ def make_folds(samples: Sequence[Sample], count: int, seed: int = 0) -> Folds:
 def read_folds(path: Path | str) -> Folds:
     """Read folds from a JSON file.
 
+    Parameters
+    ----------
+    path : Path or str
+        Written by `write_folds`.
+
     Raises
     ------
     FormatError
@@ -113,6 +125,14 @@ def read_folds(path: Path | str) -> Folds:
 
 
 def write_folds(folds: Folds, path: Path | str) -> None:
-    """Write folds to a JSON file, one list of groups for each."""
+    """Write folds to a JSON file, one list of groups for each.
+
+    Parameters
+    ----------
+    folds : Folds
+        Where each group belongs.
+    path : Path or str
+        Appears whole or not at all, and replaces what was there.
+    """
     lists = [sorted(g for g, f in folds.fold_of_group.items() if f == fold) for fold in range(folds.count)]
     write_json(path, {"version": _VERSION, "folds": lists})

@@ -181,7 +181,13 @@ def paired_difference(
 
 
 def common_images(runs: Sequence[Sequence[ImageAssessment]]) -> list[list[ImageAssessment]]:
-    """Leave out of every run what is not in all: what one network could not judge, the trials name."""
+    """Leave out of every run what is not in all: what one network could not judge, the trials name.
+
+    Parameters
+    ----------
+    runs : sequence of sequence of ImageAssessment
+        Judged images of each network, in any order.
+    """
     names = [{(i.source, i.name) for i in run} for run in runs]
     common = set.intersection(*names) if names else set()
     return [[i for i in run if (i.source, i.name) in common] for run in runs]

@@ -61,7 +61,13 @@ class NamedCells:
     missed: int = 0
 
     def where(self, chosen: NDArray[np.bool_]) -> NamedCells:
-        """Return some of the cells; `missed` is not known of them, and 0."""
+        """Return some of the cells; `missed` is not known of them, and 0.
+
+        Parameters
+        ----------
+        chosen : ndarray of bool, shape (N,)
+            Which of the cells to keep.
+        """
         keys = tuple(key for key, kept in zip(self.keys, chosen, strict=True) if kept)
         return NamedCells(self.classes, keys, self.annotated[chosen], self.probabilities[chosen])
 

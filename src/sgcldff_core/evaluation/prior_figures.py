@@ -141,6 +141,7 @@ def summarise_tallies(tallies: Sequence[PriorTally]) -> PriorFigures:
     Returns
     -------
     PriorFigures
+        Means over the images, and the threshold that is best for all of them together.
 
     Raises
     ------

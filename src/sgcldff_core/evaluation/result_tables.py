@@ -147,7 +147,13 @@ def table_head(titles: Sequence[str], numbers: str = "---") -> list[str]:
 
 
 def table_row(cells: Sequence[str]) -> str:
-    """Return one line of a Markdown table."""
+    """Return one line of a Markdown table.
+
+    Parameters
+    ----------
+    cells : sequence of str
+        From left to right, without the character ``|``.
+    """
     return f"| {' | '.join(cells)} |"
 
 

@@ -20,12 +20,23 @@ def shared_settings(config: TrainingConfig) -> dict[str, Any]:
     """Return what all trials of one run share, as plain JSON types.
 
     Each network has a seed of its own, and machines that share the work may draw views differently fast.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The settings of one of its trials.
     """
     return {name: value for name, value in config.to_dict().items() if name not in ("seed", "workers")}
 
 
 def changed_settings(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the names of settings that are not the same, sorted."""
+    """Return the names of settings that are not the same, sorted.
+
+    Parameters
+    ----------
+    then, now : mapping of str to object
+        Settings as plain types; one that only one of them has is changed too.
+    """
     return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
 
 

@@ -137,13 +137,26 @@ def judge_each(
 
 
 def unexpected_images(trial: Trial, judged: Sequence[Sample]) -> list[str]:
-    """Return the names of images that a trial judged and that are not among those that it should."""
+    """Return the names of images that a trial judged and that are not among those that it should.
+
+    Parameters
+    ----------
+    trial : Trial
+        A finished trial.
+    judged : sequence of Sample
+        What it should have judged.
+    """
     strange = {(i.source, i.name) for i in trial.images} - {(s.source, s.name) for s in judged}
     return [name for _, name in sorted(strange)]
 
 
 def read_trial(folder: Path | str) -> Trial:
     """Read what a finished trial left.
+
+    Parameters
+    ----------
+    folder : Path or str
+        The trial's folder.
 
     Raises
     ------
@@ -160,7 +173,13 @@ def read_trial(folder: Path | str) -> Trial:
 
 
 def write_trial(trial: Trial) -> None:
-    """Leave how the images came out in the trial's folder, which says that the trial is done."""
+    """Leave how the images came out in the trial's folder, which says that the trial is done.
+
+    Parameters
+    ----------
+    trial : Trial
+        With its folder, which exists.
+    """
     content = {"images": [asdict(i) for i in trial.images], "failures": list(trial.failures)}
     write_json(trial.folder / JUDGED, content)
 

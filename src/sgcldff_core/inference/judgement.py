@@ -74,5 +74,16 @@ class Judgement:
         return cls(named.probabilities, agreement, stability, consistency, reasons)
 
     def ranking(self, row: int) -> list[int]:
-        """Return the classes of one cell, the most probable first."""
+        """Return the classes of one cell, the most probable first.
+
+        Parameters
+        ----------
+        row : int
+            The cell, by its place among those judged.
+
+        Returns
+        -------
+        list of int
+            Indices into the model's classes.
+        """
         return [int(index) for index in np.argsort(-self.probabilities[row], kind="stable")]

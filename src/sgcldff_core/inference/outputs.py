@@ -61,6 +61,14 @@ def write_prediction(
 
 
 def write_table(table: pd.DataFrame, file: Path) -> None:
-    """Write a table as CSV (UTF-8, six significant digits), whole or not at all."""
+    """Write a table as CSV (UTF-8, six significant digits), whole or not at all.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Its index is not written.
+    file : Path
+        Replaced if it exists.
+    """
     with written_atomically(file) as draft:
         table.to_csv(draft, index=False, float_format="%.6g")

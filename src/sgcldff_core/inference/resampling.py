@@ -28,7 +28,20 @@ def resize_image(image: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np
 
 
 def resize_map(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize a map of numbers (H, W) bilinearly, smoothed first where it shrinks."""
+    """Resize a map of numbers (H, W) bilinearly, smoothed first where it shrinks.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (H, W)
+        Such as a prior or a probability.
+    shape : tuple of int
+        Height and width wanted.
+
+    Returns
+    -------
+    ndarray of float32, shape `shape`
+        `values` itself if it has that shape already.
+    """
     if values.shape == shape:
         return values
     x = torch.from_numpy(np.ascontiguousarray(values))[None, None]

@@ -88,7 +88,22 @@ def cell_windows(
 
 
 def cut(x: Tensor, corner: NDArray[np.intp], side: int) -> Tensor:
-    """Cut a square out of a map (..., H, W), with zeros where it leaves the map."""
+    """Cut a square out of a map (..., H, W), with zeros where it leaves the map.
+
+    Parameters
+    ----------
+    x : Tensor
+        Of any number of leading axes.
+    corner : ndarray of int, shape (2,)
+        Row and column of the square's first pixel; may be negative.
+    side : int
+        Of the square, in pixels of the map.
+
+    Returns
+    -------
+    Tensor, shape (..., side, side)
+        Of the same dtype, on the same device.
+    """
     y, x0 = int(corner[0]), int(corner[1])
     height, width = x.shape[-2:]
     inside = x[..., max(y, 0) : min(y + side, height), max(x0, 0) : min(x0 + side, width)]

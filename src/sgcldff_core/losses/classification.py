@@ -175,7 +175,15 @@ class CentreLoss(nn.Module):
         self.centres = nn.Parameter(torch.zeros(classes, features))
 
     def forward(self, features: Tensor, class_of_cell: Tensor, image_of_cell: Tensor, images: int) -> Tensor:
-        """Return the mean over images; see `ClassLoss.forward`."""
+        """Return the mean over images; see `ClassLoss.forward`.
+
+        Parameters
+        ----------
+        features : Tensor, shape (N, C)
+            The vectors that the classes are told from.
+        class_of_cell, image_of_cell, images
+            As for `ClassLoss.forward`.
+        """
         known = class_of_cell != UNKNOWN
         if not known.any():
             return (features.sum() + self.centres.sum()) * 0.0

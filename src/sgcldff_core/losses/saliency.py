@@ -12,7 +12,13 @@ __all__ = ["activation_map", "alignment_loss", "background_suppression", "cam_al
 
 
 def activation_map(fused: Tensor) -> Tensor:
-    """Return the network's own saliency, the mean of the fused channels: (B, 1, h, w), not negative."""
+    """Return the network's own saliency, the mean of the fused channels: (B, 1, h, w), not negative.
+
+    Parameters
+    ----------
+    fused : Tensor, shape (B, C, h, w)
+        The fused map.
+    """
     return fused.relu().mean(1, keepdim=True)
 
 

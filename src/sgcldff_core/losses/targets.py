@@ -72,5 +72,11 @@ class Targets:
     image_of_box: Tensor
 
     def to(self, device: torch.device) -> Targets:
-        """Return the same on another device."""
+        """Return the same on another device.
+
+        Parameters
+        ----------
+        device : torch.device
+            Where the tensors are wanted; those that are there already are not copied.
+        """
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})

@@ -52,6 +52,11 @@ def available_architectures() -> tuple[str, ...]:
 def find_builder(name: str) -> Builder:
     """Return what builds an architecture.
 
+    Parameters
+    ----------
+    name : str
+        What `ModelConfig.architecture` says.
+
     Raises
     ------
     ConfigError

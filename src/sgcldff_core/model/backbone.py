@@ -29,7 +29,13 @@ _STAGES_OF_LEVEL = ((1,), (2,), (3, 4), (5,))
 
 
 def level_channels(deepest: int) -> tuple[int, ...]:
-    """Return the channels of the levels from stride 4 down to stride `deepest`, 16 or 32."""
+    """Return the channels of the levels from stride 4 down to stride `deepest`, 16 or 32.
+
+    Parameters
+    ----------
+    deepest : int
+        `ModelConfig.deepest`.
+    """
     return LEVEL_CHANNELS[: {16: 3, 32: 4}[deepest]]
 
 
@@ -82,7 +88,13 @@ class HybridBackbone(nn.Module):
         self.attention = nn.ModuleList(attention)
 
     def train(self, mode: bool = True) -> HybridBackbone:
-        """Switch dropout and the like, but not frozen batch statistics."""
+        """Switch dropout and the like, but not frozen batch statistics.
+
+        Parameters
+        ----------
+        mode : bool, default True
+            Whether to train; False is `eval`.
+        """
         super().train(mode)
         if not self.frozen_statistics:
             return self
@@ -148,7 +160,13 @@ class ShiftedWindowAttention(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the map after attention, of the same shape."""
+        """Return the map after attention, of the same shape.
+
+        Parameters
+        ----------
+        x : Tensor, shape (B, C, H, W)
+            A level; H and W need not be multiples of the window.
+        """
         x = x.permute(0, 2, 3, 1)  # Swin is channels-last
         for block in self.blocks:
             x = block(x)

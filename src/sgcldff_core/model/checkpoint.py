@@ -111,7 +111,13 @@ class Model:
     engine: Engine | None = None
 
     def in_own_stain(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return (H, W, 3) uint8 RGB as the network is to see it: changed where the model was adapted."""
+        """Return (H, W, 3) uint8 RGB as the network is to see it: changed where the model was adapted.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (H, W, 3)
+            RGB as it came from the camera.
+        """
         return image if self.stain is None else self.stain.apply(image)
 
     @property

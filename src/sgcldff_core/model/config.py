@@ -114,6 +114,11 @@ class ModelConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
         """Build from plain types, refusing names that are not fields.
 
+        Parameters
+        ----------
+        values : mapping of str to object
+            Fields by name; what is not named keeps its default.
+
         Raises
         ------
         ConfigError

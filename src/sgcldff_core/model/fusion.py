@@ -22,14 +22,40 @@ __all__ = [
 
 
 def resize_to(x: Tensor, like: Tensor) -> Tensor:
-    """Resize a map bilinearly to the height and width of another."""
+    """Resize a map bilinearly to the height and width of another.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, C, h, w)
+        The map.
+    like : Tensor, shape (..., H, W)
+        Only its last two axes count.
+
+    Returns
+    -------
+    Tensor, shape (B, C, H, W)
+        `x` itself if it has that size already.
+    """
     if x.shape[-2:] == like.shape[-2:]:
         return x
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def pool_to(x: Tensor, like: Tensor) -> Tensor:
-    """Average a map down to the height and width of another, of which its own are whole multiples."""
+    """Average a map down to the height and width of another, of which its own are whole multiples.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, C, h, w)
+        The map, such as a prior.
+    like : Tensor, shape (..., H, W)
+        Only its last two axes count.
+
+    Returns
+    -------
+    Tensor, shape (B, C, H, W)
+        Means of the pixels that fall together.
+    """
     # Adaptive pooling would do the same, but exports to no graph of free size.
     return F.avg_pool2d(x, (int(x.shape[-2]) // int(like.shape[-2]), int(x.shape[-1]) // int(like.shape[-1])))
 
@@ -124,7 +150,20 @@ class SaliencyAttention(nn.Module):
         self.mix = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
 
     def forward(self, x: Tensor, prior: Tensor | None) -> Tensor:
-        """Scale the channels of ``x`` (B, C, H, W)."""
+        """Scale the channels of ``x`` (B, C, H, W).
+
+        Parameters
+        ----------
+        x : Tensor, shape (B, C, H, W)
+            Features.
+        prior : Tensor of shape (B, 1, h, w), or None
+            In [0, 1], at any size; where it is high counts more in describing a channel. None weighs all alike.
+
+        Returns
+        -------
+        Tensor, shape (B, C, H, W)
+            Every channel times a factor in (0, 1).
+        """
         if prior is None:
             described = x.mean((2, 3))
         else:
@@ -214,7 +253,15 @@ class TopDownDecoder(nn.Module):
         )
 
     def forward(self, levels: Sequence[Tensor], prior: Tensor | None) -> Tensor:
-        """Return the decoded map (B, width, H_0, W_0); `prior` is not used."""
+        """Return the decoded map (B, width, H_0, W_0); `prior` is not used.
+
+        Parameters
+        ----------
+        levels : sequence of Tensor, shape (B, C_l, H_l, W_l)
+            From the finest to the deepest.
+        prior : Tensor or None
+            Taken so that the decoder and the fusion can be exchanged.
+        """
         x: Tensor = self.lateral(levels[-1])
         for step, finer in zip(self.steps, reversed(levels[:-1]), strict=True):
             x = step(resize_to(x, finer))

@@ -36,7 +36,15 @@ class SegmentationHead(nn.Module):
         nn.init.constant_(self.out.get_parameter("bias"), -2.0)  # most pixels are background: start there
 
     def forward(self, fused: Tensor, stem: Tensor) -> Tensor:
-        """Return (B, 3, H, W) logits: cell, nucleus, distance."""
+        """Return (B, 3, H, W) logits: cell, nucleus, distance.
+
+        Parameters
+        ----------
+        fused : Tensor, shape (B, C, H / 4, W / 4)
+            The fused map.
+        stem : Tensor, shape (B, C_stem, H / 2, W / 2)
+            The stem's map, for fine outlines.
+        """
         x = resize_to(self.reduce(fused), stem)
         if self.stem is not None:
             x = x + self.stem(stem)

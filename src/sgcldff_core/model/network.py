@@ -147,7 +147,22 @@ class SgcldffNetwork(nn.Module):
         return self.segmentation(fused, stem)  # type: ignore[no-any-return]
 
     def classify(self, fused: Tensor, cells: Tensor, nuclei: Tensor, image_of_cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Return class logits and feature vectors of cells; see `ClassificationHead.forward`."""
+        """Return class logits and feature vectors of cells; see `ClassificationHead.forward`.
+
+        Parameters
+        ----------
+        fused : Tensor, shape (B, C, h, w)
+            The fused maps of the images.
+        cells, nuclei : Tensor, shape (N, h, w)
+            Soft masks in [0, 1], one a cell, at the fused map's size.
+        image_of_cell : Tensor of int64, shape (N,)
+            Which image each cell is in.
+
+        Returns
+        -------
+        logits : Tensor, shape (N, classes)
+            Before temperature and prior odds.
+        """
         return self.classification(fused, cells, nuclei, image_of_cell)  # type: ignore[no-any-return]
 
 

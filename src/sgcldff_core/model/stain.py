@@ -77,7 +77,13 @@ class StainTransform:
             raise ConfigError("a stain transform that knows the model's own palettes needs those of the laboratory")
 
     def concerns(self, image: NDArray[np.uint8]) -> bool:
-        """Tell whether an image looks like one of the laboratory's, not like one of the model's own."""
+        """Tell whether an image looks like one of the laboratory's, not like one of the model's own.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (H, W, 3)
+            RGB.
+        """
         if not self.own:
             return True
         here = palette(image)
@@ -113,6 +119,11 @@ class StainTransform:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StainTransform:
         """Build from what `to_dict` returned.
+
+        Parameters
+        ----------
+        values : mapping of str to object
+            Every field by name, and the sha256 of them.
 
         Raises
         ------
@@ -154,14 +165,35 @@ def palette(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def to_space(image: NDArray[np.uint8], space: str) -> NDArray[np.float32]:
-    """Return the colours of (..., 3) uint8 RGB as (..., 3) float32 in one of `SPACES`."""
+    """Return the colours of (..., 3) uint8 RGB as (..., 3) float32 in one of `SPACES`.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (..., 3)
+        RGB.
+    space : str
+        One of `SPACES`.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., 3)
+        CIE L*a*b* (L in [0, 100]), or natural optical density, 0 for white.
+    """
     if space == "lab":
         return np.asarray(rgb2lab(image.astype(np.float32) / 255), np.float32)
     return np.asarray(-np.log(np.maximum(image.astype(np.float32) / 255, _DARKEST)), np.float32)
 
 
 def from_space(colours: NDArray[np.float32], space: str) -> NDArray[np.uint8]:
-    """Return (..., 3) uint8 RGB of colours in one of `SPACES`; what is out of range is clipped."""
+    """Return (..., 3) uint8 RGB of colours in one of `SPACES`; what is out of range is clipped.
+
+    Parameters
+    ----------
+    colours : ndarray of float32, shape (..., 3)
+        As `to_space` returns them.
+    space : str
+        One of `SPACES`.
+    """
     # A density below zero is brighter than the screen.
     rgb = _rgb_of_lab(colours) if space == "lab" else np.exp(-np.maximum(colours, 0))
     return np.asarray(np.rint(255 * np.clip(rgb, 0, 1)), np.uint8)

@@ -38,7 +38,18 @@ def blueness(density: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def coarse_factor(shape: tuple[int, ...]) -> int:
-    """Return by how much an image may be coarsened and still show its cells."""
+    """Return by how much an image may be coarsened and still show its cells.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width in pixels; further axes do not count.
+
+    Returns
+    -------
+    int
+        How many pixels become one along each axis, at least 1.
+    """
     return int(np.clip(min(shape[:2]) // _SHORT_SIDE, 1, _LARGEST_FACTOR))
 
 

@@ -52,7 +52,15 @@ class RedCellHabit:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, stain: Stain) -> RedCellHabit:
-        """Draw the habit of one slide."""
+        """Draw the habit of one slide.
+
+        Parameters
+        ----------
+        rng : Generator
+            Where chance comes from.
+        stain : Stain
+            How pale centres are, and how cells stack.
+        """
         return cls(
             ragged=float(rng.uniform(0.012, 0.042)),
             stretch=float(rng.uniform(0.05, 0.2)),

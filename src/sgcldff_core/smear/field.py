@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.sample import Box, Raster, Sample
-from sgcldff_core.smear.layout import Window, leukocytes_of
+from sgcldff_core.smear.layout import leukocytes_of
 from sgcldff_core.smear.optics import Exposure, expose
 from sgcldff_core.smear.scene import paint, slide_stain
 from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.texture import stream
+from sgcldff_core.smear.window import Window
 
 __all__ = ["EXPOSURE", "GRAIN", "Smear", "make_smear"]
 

@@ -17,6 +17,7 @@ from sgcldff_core.smear.texture import Ripples, stream
 
 if TYPE_CHECKING:
     from sgcldff_core.smear.settings import SmearSettings
+    from sgcldff_core.smear.window import Window
 
 __all__ = [
     "LEUKOCYTE",
@@ -24,7 +25,6 @@ __all__ = [
     "RED_CELL",
     "PlacedBody",
     "PlacedLeukocyte",
-    "Window",
     "draw_kind",
     "leukocytes_of",
     "platelets_in",
@@ -36,24 +36,6 @@ LEUKOCYTE, RED_CELL, PLATELET, _PLACE = 1, 2, 3, 4
 
 _RED_CELL_DIAMETER = 0.57
 _ATTEMPTS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A window on the endless plane of a smear, in pixels."""
-
-    y0: int
-    x0: int
-    height: int
-    width: int
-
-    def near(self, disc: Disc, margin: float) -> bool:
-        """Whether a disc comes within `margin` of the window."""
-        reach = disc.radius + margin
-        return (
-            self.y0 - reach < disc.y < self.y0 + self.height + reach
-            and self.x0 - reach < disc.x < self.x0 + self.width + reach
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +82,15 @@ def leukocytes_of(seed: int, settings: SmearSettings) -> list[PlacedLeukocyte]:
 
 
 def draw_kind(rng: np.random.Generator, settings: SmearSettings) -> tuple[str, float]:
-    """Draw a leukocyte's class and its radius in pixels."""
+    """Draw a leukocyte's class and its radius in pixels.
+
+    Parameters
+    ----------
+    rng : Generator
+        Where chance comes from.
+    settings : SmearSettings
+        Classes, their weights, and the typical diameter in pixels.
+    """
     weights = None if settings.weights is None else np.array(settings.weights) / sum(settings.weights)
     kind = str(rng.choice(settings.classes, p=weights))
     mean, deviation = RELATIVE_DIAMETER[kind]

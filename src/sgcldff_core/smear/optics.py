@@ -62,7 +62,17 @@ class Exposure:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, camera: Camera, settings: SmearSettings) -> Exposure:
-        """Draw what the settings leave open, within what the camera does."""
+        """Draw what the settings leave open, within what the camera does.
+
+        Parameters
+        ----------
+        rng : Generator
+            Where chance comes from.
+        camera : Camera
+            Between what the values may lie.
+        settings : SmearSettings
+            Defocus, noise and vignetting may be fixed there.
+        """
         blur = rng.uniform(*camera.blur) * settings.diameter
         noise, vignetting = rng.uniform(*camera.noise), rng.uniform(*camera.vignetting)
         blur = blur if settings.defocus is None else settings.defocus
@@ -85,7 +95,13 @@ class Exposure:
         )
 
     def reach(self, diameter: float) -> int:
-        """Return how far a pixel's light may travel, in pixels."""
+        """Return how far a pixel's light may travel, in pixels.
+
+        Parameters
+        ----------
+        diameter : float
+            Of a typical cell, in pixels.
+        """
         return math.ceil(3 * max(self.blur) + 2.5 * _sharpening_reach(diameter)) + 2
 
 

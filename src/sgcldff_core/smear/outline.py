@@ -44,7 +44,15 @@ class Grid:
 
     @classmethod
     def around(cls, y: float, x: float, reach: float) -> Grid:
-        """Return the box of pixels within `reach` of a point."""
+        """Return the box of pixels within `reach` of a point.
+
+        Parameters
+        ----------
+        y, x : float
+            The point, in pixels of the slide.
+        reach : float
+            In pixels, along each axis.
+        """
         y0, x0 = math.floor(y - reach), math.floor(x - reach)
         height, width = math.ceil(y + reach) - y0, math.ceil(x + reach) - x0
         rows = (np.arange(y0, y0 + height) + (0.5 - y)).astype(np.float32)

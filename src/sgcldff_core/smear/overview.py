@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.smear.layout import Window, red_cells_in
+from sgcldff_core.smear.layout import red_cells_in
 from sgcldff_core.smear.scene import slide_habit, slide_stain
 from sgcldff_core.smear.slide import leukocytes_on
+from sgcldff_core.smear.window import Window
 
 if TYPE_CHECKING:
     from sgcldff_core.smear.outline import Disc

@@ -16,7 +16,6 @@ from sgcldff_core.smear.layout import (
     PLATELET,
     RED_CELL,
     PlacedLeukocyte,
-    Window,
     platelets_in,
     red_cells_in,
 )
@@ -27,6 +26,7 @@ from sgcldff_core.smear.texture import stream
 if TYPE_CHECKING:
     from sgcldff_core.smear.outline import Grid
     from sgcldff_core.smear.settings import SmearSettings
+    from sgcldff_core.smear.window import Window
 
 __all__ = ["Painting", "paint", "slide_habit", "slide_stain"]
 
@@ -60,12 +60,28 @@ class Painting:
 
 
 def slide_stain(seed: int, settings: SmearSettings) -> Stain:
-    """Return the stain of a smear."""
+    """Return the stain of a smear.
+
+    Parameters
+    ----------
+    seed : int
+        The slide's.
+    settings : SmearSettings
+        Which stain, if it is not left to chance.
+    """
     return draw_stain(stream(seed, _STAIN), settings.stain)
 
 
 def slide_habit(seed: int, stain: Stain) -> RedCellHabit:
-    """Return how the red cells of a smear look on the whole."""
+    """Return how the red cells of a smear look on the whole.
+
+    Parameters
+    ----------
+    seed : int
+        The slide's.
+    stain : Stain
+        What `slide_stain` returned for it.
+    """
     return RedCellHabit.draw(stream(seed, _HABIT), stain)
 
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.smear.field import EXPOSURE, GRAIN
-from sgcldff_core.smear.layout import LEUKOCYTE, PlacedLeukocyte, Window, draw_kind
+from sgcldff_core.smear.layout import LEUKOCYTE, PlacedLeukocyte, draw_kind
 from sgcldff_core.smear.optics import Exposure, expose
 from sgcldff_core.smear.outline import Disc
 from sgcldff_core.smear.scene import paint, slide_stain
 from sgcldff_core.smear.settings import SmearSettings
 from sgcldff_core.smear.texture import stream
+from sgcldff_core.smear.window import Window
 
 __all__ = ["Slide", "leukocytes_on", "make_slide"]
 

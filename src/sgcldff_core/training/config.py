@@ -206,6 +206,11 @@ class TrainingConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
         """Build from plain types; unknown names are refused.
 
+        Parameters
+        ----------
+        values : mapping of str to object
+            Settings by name, with the sections ``model``, ``loss`` and ``augmentation`` as mappings.
+
         Raises
         ------
         ConfigError
@@ -233,6 +238,11 @@ class TrainingConfig:
 
 def read_training_config(path: Path | str) -> TrainingConfig:
     """Read a TOML file of training settings; what it does not name keeps its default.
+
+    Parameters
+    ----------
+    path : Path or str
+        In UTF-8.
 
     Raises
     ------

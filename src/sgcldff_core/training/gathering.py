@@ -77,6 +77,13 @@ def gather(paths: Sequence[Path | str], config: TrainingConfig, samples: Iterabl
 def read_annotated(paths: Sequence[Path | str], samples: Iterable[Sample] = ()) -> tuple[list[Sample], list[DataError]]:
     """Read data sets and leave out copies of what others show.
 
+    Parameters
+    ----------
+    paths : sequence of Path or str
+        Data sets in any format that `open_dataset` reads.
+    samples : iterable of Sample, optional
+        Further samples, such as of layers in a viewer.
+
     Returns
     -------
     samples : list of Sample

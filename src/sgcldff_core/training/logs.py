@@ -43,14 +43,30 @@ class TrainingLog:
             self.board = SummaryWriter(str(folder / "tensorboard"))
 
     def step(self, step: int, losses: Mapping[str, float]) -> None:
-        """Take the losses of one step; their means are written at the end of the epoch."""
+        """Take the losses of one step; their means are written at the end of the epoch.
+
+        Parameters
+        ----------
+        step : int
+            Steps taken since the start of the training, earlier runs included.
+        losses : mapping of str to float
+            By name of the part.
+        """
         self.last_step = step
         self.steps += 1
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def epoch(self, epoch: int, figures: Mapping[str, float] | None) -> None:
-        """Write the mean losses of an epoch and the figures of a validation."""
+        """Write the mean losses of an epoch and the figures of a validation.
+
+        Parameters
+        ----------
+        epoch : int
+            The epoch that ended.
+        figures : mapping of str to float, or None
+            Of a validation, each in [0, 1]; None where there was none.
+        """
         values = {f"loss/{name}": total / self.steps for name, total in self.sums.items()}
         values |= {f"validation/{name}": value for name, value in (figures or {}).items()}
         with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -70,7 +86,13 @@ class TrainingLog:
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a ``log.csv``; none if there is no such file."""
+    """Return the rows of a ``log.csv``; none if there is no such file.
+
+    Parameters
+    ----------
+    path : Path
+        Written by `TrainingLog`.
+    """
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -78,7 +100,15 @@ def read_log(path: Path) -> list[dict[str, str]]:
 
 
 def plot_curves(log: Path, target: Path) -> None:
-    """Draw losses and validation figures of a ``log.csv`` as two panels of one PNG."""
+    """Draw losses and validation figures of a ``log.csv`` as two panels of one PNG.
+
+    Parameters
+    ----------
+    log : Path
+        Written by `TrainingLog`.
+    target : Path
+        The PNG; replaced if it exists.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

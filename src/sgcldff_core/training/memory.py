@@ -59,7 +59,15 @@ class Memory:
     classes: tuple[str, ...]
 
     def joined(self, newer: Memory, per_class: int = PER_CLASS) -> Memory:
-        """Return both, of each class the newest `per_class`."""
+        """Return both, of each class the newest `per_class`.
+
+        Parameters
+        ----------
+        newer : Memory
+            Features of the same network, met later.
+        per_class : int
+            How many of one class are kept at most.
+        """
         names = (*newer.classes, *self.classes)
         features = torch.cat([newer.features, self.features])
         kept: list[int] = []

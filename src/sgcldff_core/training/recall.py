@@ -50,7 +50,13 @@ class Recall(nn.Module):
         self.register_buffer("chances", 1 / numbers.bincount().float()[numbers], persistent=False)
 
     def forward(self, head: ClassificationHead) -> Tensor:
-        """Return the mean over the cells drawn; zero where nothing is remembered."""
+        """Return the mean over the cells drawn; zero where nothing is remembered.
+
+        Parameters
+        ----------
+        head : ClassificationHead
+            Its last layer learns; its features are those remembered.
+        """
         if not len(self.numbers):
             return head.linear.weight.sum() * 0.0
         drawn = torch.multinomial(self.chances.cpu(), self.draws, replacement=True).to(self.chances.device)

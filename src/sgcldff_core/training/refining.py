@@ -157,7 +157,13 @@ def fresh_settings(
 
 
 def named_classes(samples: Iterable[Sample]) -> tuple[str, ...]:
-    """Return every class that samples name, the taxonomy's first and in its order."""
+    """Return every class that samples name, the taxonomy's first and in its order.
+
+    Parameters
+    ----------
+    samples : iterable of Sample
+        Cells, boxes, points and whole images may name classes.
+    """
     from sgcldff_core.datasets.writing import in_order
 
     found: list[str] = []

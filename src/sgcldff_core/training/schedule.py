@@ -38,6 +38,16 @@ def saliency_factor(progress: float, warmup: float) -> float:
     """Return the factor on the saliency losses: none for `warmup`, then a linear rise for as long.
 
     Aligned before it has learned anything, the network only learns to repeat the prior.
+
+    Parameters
+    ----------
+    progress, warmup : float
+        Shares of the whole training, in [0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1].
     """
     if warmup <= 0:
         return 1.0
@@ -45,7 +55,17 @@ def saliency_factor(progress: float, warmup: float) -> float:
 
 
 def make_optimizer(network: SgcldffNetwork, loss: nn.Module, config: TrainingConfig) -> Optimizer:
-    """Return AdamW with a lower rate for the pretrained encoder and no decay of norms and biases."""
+    """Return AdamW with a lower rate for the pretrained encoder and no decay of norms and biases.
+
+    Parameters
+    ----------
+    network : SgcldffNetwork
+        Parameters that ask for no gradient are left out.
+    loss : nn.Module
+        Whose weights may be learned too.
+    config : TrainingConfig
+        Rates and decay.
+    """
     pretrained = {id(p) for name, p in network.backbone.named_parameters() if name.startswith(("stem", "levels"))}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for parameter in (*network.parameters(), *loss.parameters()):
@@ -66,7 +86,15 @@ def make_optimizer(network: SgcldffNetwork, loss: nn.Module, config: TrainingCon
 
 
 def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
-    """Set every group to its own base rate times a factor."""
+    """Set every group to its own base rate times a factor.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        From `make_optimizer`, which notes the base rates.
+    factor : float
+        What the schedule says for this step.
+    """
     for group in optimizer.param_groups:
         group["lr"] = group["base"] * factor
 
@@ -76,6 +104,13 @@ def running_mean(network: nn.Module, decay: float) -> AveragedModel:
 
     Its memory grows with the steps taken, up to `decay`, so that the mean does not remember the
     random weights of the start.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Is not changed; the mean begins as a copy of it.
+    decay : float
+        Share of the mean that stays at each step, in [0, 1).
     """
 
     def update(means: Sequence[Tensor], current: Sequence[Tensor], taken: Tensor | int) -> None:

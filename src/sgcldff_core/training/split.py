@@ -21,6 +21,11 @@ def without_copies(samples: Sequence[Sample]) -> list[Sample]:
 
     The crops that are published beside fields are such copies: their classes came to the cells of
     the field when that was read.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Of all data sets that are learned from.
     """
     masked = {s.group for s in samples if s.labels is not None}
     return [s for s in samples if s.labels is not None or s.boxes is not None or s.group not in masked]

@@ -55,7 +55,13 @@ def jitter_colours(image: Tensor, rng: np.random.Generator, augmentation: Augmen
 
 
 def colour_statistics(image: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation (3, 1, 1) of an image's optical density."""
+    """Return mean and standard deviation (3, 1, 1) of an image's optical density.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (H, W, 3)
+        RGB.
+    """
     density = _optical_density(torch.from_numpy(image).permute(2, 0, 1).float() / 255)
     return density.mean((1, 2), keepdim=True), density.std((1, 2), keepdim=True)
 

@@ -48,6 +48,15 @@ def save_checkpoint(
 def load_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: Optimizer) -> dict[str, Any]:
     """Bring modules and optimiser back to where `save_checkpoint` left them.
 
+    Parameters
+    ----------
+    path : Path
+        Written by `save_checkpoint`.
+    modules : mapping of str to nn.Module
+        By the names that they were saved under; changed in place.
+    optimizer : Optimizer
+        Made for the same parameters in the same order; changed in place.
+
     Returns
     -------
     dict

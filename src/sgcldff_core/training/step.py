@@ -87,7 +87,17 @@ def _in_full_precision(output: NetworkOutput) -> NetworkOutput:
 
 
 def pooling_nuclei(output: NetworkOutput, cells: Tensor, image_of_cell: Tensor) -> Tensor:
-    """Return the network's own nuclei within cells, (N, h, w) at the fused map's size, detached."""
+    """Return the network's own nuclei within cells, (N, h, w) at the fused map's size, detached.
+
+    Parameters
+    ----------
+    output : NetworkOutput
+        Of B images.
+    cells : Tensor, shape (N, h, w)
+        Soft masks of the cells in [0, 1], at the fused map's size.
+    image_of_cell : Tensor of int64, shape (N,)
+        Which image each cell is in.
+    """
     nucleus = F.avg_pool2d(output.nucleus.detach().sigmoid(), FUSED_STRIDE)
     return nucleus[image_of_cell, 0] * cells
 

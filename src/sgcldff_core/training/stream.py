@@ -37,7 +37,15 @@ _MOST_PASTED = 3
 
 
 def class_counts(samples: Sequence[PreparedSample], classes: int) -> list[int]:
-    """Count cells of each class; beside real ones, synthetic cells do not make a class less rare."""
+    """Count cells of each class; beside real ones, synthetic cells do not make a class less rare.
+
+    Parameters
+    ----------
+    samples : sequence of PreparedSample
+        Real and synthetic.
+    classes : int
+        How many classes there are.
+    """
     real = [s for s in samples if s.source != SYNTHETIC] or samples
     counts = Counter(c for s in real for c in s.classes)
     return [counts[c] for c in range(classes)]
@@ -101,7 +109,15 @@ class ViewStream:
         return images, shown, make_targets(views, self.class_weights, config.model.canonical_diameter)
 
     def batches(self, epoch: int, rank: int = 0, world: int = 1) -> Iterator[tuple[Tensor, Tensor, Targets]]:
-        """Yield this process's parts of all batches of an epoch, drawn ahead by worker processes."""
+        """Yield this process's parts of all batches of an epoch, drawn ahead by worker processes.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0; the same epoch brings the same views.
+        rank, world : int
+            Number of this process, and how many there are.
+        """
         numbered = _NumberedBatches(self, epoch, rank, world)
         yield from DataLoader(numbered, batch_size=None, num_workers=self.config.workers)
 
@@ -129,7 +145,13 @@ class ViewStream:
         return log_prior_shift(self.counts, shown * np.asarray(class_weights))
 
     def view(self, rng: np.random.Generator) -> View:
-        """Draw one view."""
+        """Draw one view.
+
+        Parameters
+        ----------
+        rng : Generator
+            Where chance comes from.
+        """
         size, augmentation = self.config.size, self.config.augmentation
         sample = self.samples[rng.choice(len(self.samples), p=self.chances)]
         view = render_view(sample, draw_placement(sample, rng, size, augmentation), size)

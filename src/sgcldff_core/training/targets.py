@@ -69,7 +69,13 @@ def make_targets(views: Sequence[View], class_weights: Sequence[float], canonica
 
 
 def collate(views: Sequence[View]) -> tuple[Tensor, Tensor]:
-    """Stack images (B, 3, S, S) and priors (B, 1, S, S)."""
+    """Stack images (B, 3, S, S) and priors (B, 1, S, S).
+
+    Parameters
+    ----------
+    views : sequence of View
+        Of one size S.
+    """
     images = torch.stack([v.image for v in views]).contiguous(memory_format=torch.channels_last)
     return images, torch.stack([v.prior for v in views])
 

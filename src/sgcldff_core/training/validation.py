@@ -178,7 +178,13 @@ def validate(
 
 
 def whole_view(sample: PreparedSample) -> View:
-    """Show a prepared image as a whole at the canonical scale, in a square view."""
+    """Show a prepared image as a whole at the canonical scale, in a square view.
+
+    Parameters
+    ----------
+    sample : PreparedSample
+        With its margin all around.
+    """
     height, width = sample.image.shape[:2]
     size = int(np.ceil(max(height, width) / MARGIN / STRIDE)) * STRIDE
     return render_view(sample, Placement((height / 2, width / 2), 1 / MARGIN, 0.0, False), size)

@@ -54,7 +54,15 @@ class Placement:
         return rotation @ flip / self.zoom
 
     def into_view(self, points: NDArray[np.float32], size: int) -> NDArray[np.float64]:
-        """Bring (N, 2) points of the prepared image to pixels of the view."""
+        """Bring (N, 2) points of the prepared image to pixels of the view.
+
+        Parameters
+        ----------
+        points : ndarray of float32, shape (N, 2)
+            Rows and columns.
+        size : int
+            Of the view's side, in pixels.
+        """
         offsets = (points - np.array(self.centre)) @ np.linalg.inv(self.matrix).T
         return np.asarray(offsets + size / 2)
 
@@ -108,7 +116,19 @@ class View:
 def draw_placement(
     sample: PreparedSample, rng: np.random.Generator, size: int, augmentation: AugmentationConfig
 ) -> Placement:
-    """Draw where a view looks: mostly at one of the cells, off centre, at a random scale and angle."""
+    """Draw where a view looks: mostly at one of the cells, off centre, at a random scale and angle.
+
+    Parameters
+    ----------
+    sample : PreparedSample
+        The image and its cells.
+    rng : Generator
+        Where chance comes from.
+    size : int
+        Of the view's side, in pixels.
+    augmentation : AugmentationConfig
+        How far scale, place and angle may vary.
+    """
     low, high = augmentation.scale
     zoom = math.exp(rng.uniform(math.log(low), math.log(high))) / MARGIN
     # Boxes stay boxes only under quarter turns.

@@ -10,6 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
+from napari_sgcldff import session
 from napari_sgcldff.session import session_of
 from napari_sgcldff.widgets.segment import SegmentWidget
 from sgcldff_core.smear import Smear
@@ -81,6 +82,45 @@ def test_the_ring_is_not_left_behind(qtbot: QtBot, viewer: Any, widget: SegmentW
     widget.deleteLater()
     qtbot.wait(50)
     assert [layer.name for layer in viewer.layers] == ["other"]
+
+
+def test_a_diameter_of_another_image_is_not_used_without_a_word(
+    qtbot: QtBot, viewer: Any, widget: SegmentWidget, fake_model: Any
+) -> None:
+    stale = widget.diameter.stale
+    assert not stale.isVisible()
+    widget.diameter.value.setValue(240)
+    assert not stale.isVisible()
+    other = viewer.add_image(np.zeros((50, 50, 3), np.uint8), name="slide")
+    widget.image_choice.choose(other)
+    assert stale.isVisible()
+    assert stale.text.text().startswith("⚠ 240 px was set for “field”.")
+    widget.image_choice.choose(viewer.layers["field"])
+    assert not stale.isVisible()
+    widget.image_choice.choose(other)
+    qtbot.mouseClick(stale.estimate, Qt.MouseButton.LeftButton)
+    assert not stale.estimate.isEnabled()
+    qtbot.waitUntil(widget.panel.run_button.isEnabled, timeout=10_000)
+    assert [call["estimate"] for call in fake_model.calls] == [(50, 50)]
+    assert (widget.diameter.value.value(), session_of(viewer).measured_name) == (62, "slide")
+    assert not stale.isVisible()
+    widget.image_choice.choose(viewer.layers["field"])
+    qtbot.mouseClick(stale.keep, Qt.MouseButton.LeftButton)
+    assert not stale.isVisible()
+    widget.image_choice.choose(other)
+    widget.diameter.value.setValue(0)
+    assert not stale.isVisible()
+
+
+def test_a_diameter_that_was_remembered_from_before_is_of_another_image(
+    qtbot: QtBot, make_napari_viewer: Callable[..., Any], smear: Smear, fake_model: Any
+) -> None:
+    session.settings().setValue("diameter", 240.0)
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(smear.image, name="field")
+    widget = viewer.window.add_plugin_dock_widget("napari-sgcldff", "Segment cells")[1]
+    assert widget.diameter.stale.text.text().startswith("⚠ 240 px was set for another image.")
+    qtbot.waitUntil(widget.diameter.stale.isVisible)
 
 
 def test_an_estimate_can_be_cancelled(qtbot: QtBot, viewer: Any, widget: SegmentWidget, fake_model: Any) -> None:

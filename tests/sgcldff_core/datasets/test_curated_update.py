@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +96,23 @@ def test_earlier_labels_are_kept_aside(tmp_path: Path) -> None:
     assert kept.read_bytes() == (tmp_path / "labels" / "field.tif").read_bytes()
     assert [row[0] for row in read_table(kept.with_suffix(".csv"))] == ["image", "field", "field"]
     assert list(_read(tmp_path)) == ["field"]
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_an_index_cannot_have_files_written_outside_of_its_folder(tmp_path: Path, absolute: bool) -> None:
+    folder = tmp_path / "set"
+    update_curated(folder, _sample("field"), changes=[])
+    precious = {tmp_path / name: name.encode() for name in ("labels.tif", "image.png")}
+    for path, content in precious.items():
+        path.write_bytes(content)
+    index = json.loads((folder / "dataset.json").read_text())
+    prefix = f"{tmp_path}/" if absolute else "../"
+    index["images"]["field"] |= {"labels": f"{prefix}labels.tif", "file": f"{prefix}image.png"}
+    (folder / "dataset.json").write_text(json.dumps(index))
+    assert set_aside(folder, "field") is None
+    update_curated(folder, _sample("field", 2), changes=[])
+    assert {path: path.read_bytes() for path in precious} == precious
+    np.testing.assert_array_equal(_read(folder)["field"].read_labels(), _sample("field", 2).read_labels())
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:

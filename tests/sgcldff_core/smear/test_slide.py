@@ -7,9 +7,9 @@ import pytest
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.smear import SmearSettings, make_slide
-from sgcldff_core.smear.layout import Window
 from sgcldff_core.smear.scene import paint
 from sgcldff_core.smear.slide import leukocytes_on
+from sgcldff_core.smear.window import Window
 
 SETTINGS = SmearSettings(height=200, width=200, diameter=40, leukocytes=5, stain="pale", noise=0.0)
 
