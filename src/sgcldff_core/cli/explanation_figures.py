@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["measure_explanations", "read_level"]
 
-_SHOWN = ("energy", "gain", "pointing", "iou", "nucleus_iou", "deletion", "insertion", "cc")
+_SHOWN = ("energy", "gain", "pointing", "iou", "deletion", "insertion")
 
 
 def measure_explanations(
@@ -133,12 +133,13 @@ def _drawn(samples: Sequence[Sample], count: int) -> list[Sample]:
 
 
 def _show(images: Sequence[ImageExplanations], rows: Sequence[Row], model: str, split: str) -> None:
+    from sgcldff_core.evaluation.explanation_figures import CONTROLS
     from sgcldff_core.evaluation.explanation_table import COLUMNS, confined, level_name, row_means
 
     for source in sorted({image.source for image in images}):
         own = [image for image in images if image.source == source]
         table = Table(title=f"{source} ({len(own)}), model {model}, split {split}", title_justify="left")
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         for name in _SHOWN:
             table.add_column(COLUMNS[name], justify="right")
         for row in rows:
@@ -146,6 +147,7 @@ def _show(images: Sequence[ImageExplanations], rows: Sequence[Row], model: str, 
             entries = [f"{means[name]:.3f}" if name in means else "" for name in _SHOWN]
             if confined(row):
                 entries[0] = f"({entries[0]})"
-            table.add_row(f"{row.method} {level_name(row.level)} {row.target}", *entries)
+            place = [] if row.method in CONTROLS else [level_name(row.level), row.target]
+            table.add_row(", ".join([row.method, *place]), *entries)
         stdout.print(table)
     stdout.print("(energy): the map is zero wherever the score does not look, so that this could hardly fail")

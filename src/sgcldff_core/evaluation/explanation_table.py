@@ -121,10 +121,14 @@ def explanation_markdown(images: Sequence[ImageExplanations], rows: Sequence[Row
 
 
 def confined(row: Row) -> bool:
-    """Return whether a row's map can hardly leave the outline that the network pools by, whatever was learned."""
+    """Return whether a row's map can hardly leave the outline that the network pools by, whatever was learned.
+
+    On the fused map the class is pooled inside the outline and the mask is read a few pixels around
+    it; what lies below the fused map is seen from further away.
+    """
     if row.method in CONTROLS:
         return row.method == "outline"
-    return METHODS[row.method].confined and row.level != 1
+    return METHODS[row.method].confined and row.level is None
 
 
 def _parted(images: Sequence[ImageExplanations]) -> dict[str, list[ImageExplanations]]:
