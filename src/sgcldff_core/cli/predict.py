@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
 
     from sgcldff_core.inference.batch import BatchResult
 
-__all__ = ["demo", "predict"]
+__all__ = ["Engine", "demo", "predict"]
 
 _DEMO_SEED = 12
+
+
+class Engine(StrEnum):
+    """What runs the network; the names of `sgcldff_core.inference.engines.ENGINES`."""
+
+    TORCH = "torch"
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
 
 
 def predict(
@@ -40,12 +49,19 @@ def predict(
         float | None,
         typer.Option("--sets", metavar="COVERAGE", help="Also write class_sets.csv: which classes a cell may be of."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also write report.html: the count and every cell to look at.")
+    ] = False,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="What multiplies; all but torch run on the CPU and want an extra.")
+    ] = Engine.TORCH,
 ) -> None:
     """Outline, name and explain every leukocyte in images of smears.
 
     Writes for each image its label image, saliency and overlay; and for all of them cells.csv,
     differential.csv and run.json. With --sets 0.9 (or another coverage that the model was fitted
     for) the true class of nine cells in ten is to be in its set, on smears like those of the fit.
+    --report implies --explain; 'sgcldff report' makes the page, a FHIR bundle or COCO later, too.
 
     Exit code 0: all images are done; 1: some could not be used, and are named.
     """
@@ -58,7 +74,10 @@ def predict(
     if not paths:
         raise ConfigError(f"{out} holds only what predict wrote; name the folder of the images")
     inputs = dict(zip(output_stems(paths), paths, strict=True))
-    _report(_run(inputs, out, model, diameter, explain, device, workers, sets), out)
+    result = _run(inputs, out, model, diameter, explain or report, device, workers, sets, engine)
+    if report:
+        _write_page(out)
+    _report(result, out)
 
 
 def demo(
@@ -88,14 +107,18 @@ def _run(
     device: str,
     workers: int,
     sets: float | None = None,
+    engine: Engine = Engine.TORCH,
 ) -> BatchResult:
     # torch takes seconds to load: not for --help, and not before the inputs are known to be there.
     from sgcldff_core.inference.batch import predict_files
     from sgcldff_core.inference.device import choose_device
+    from sgcldff_core.inference.engines import with_engine
     from sgcldff_core.model import load_model
     from sgcldff_core.training.conformal import kept_threshold
 
-    loaded = load_model(model, device=choose_device(device))
+    if engine is not Engine.TORCH and device == "auto":
+        device = "cpu"
+    loaded = with_engine(load_model(model, device=choose_device(device)), engine.value)
     threshold = None if sets is None else kept_threshold(loaded.calibration, sets)
     with progress_bar() as bar:
         task = bar.add_task("finding cells", total=len(inputs))
@@ -107,6 +130,13 @@ def _run(
     if threshold is not None:
         _write_class_sets(result.cells, loaded.config.classes, threshold, out)
     return result
+
+
+def _write_page(out: Path) -> None:
+    from sgcldff_core.export.report import write_report
+    from sgcldff_core.export.run_folder import read_run
+
+    write_report(read_run(out), out / "report.html")
 
 
 def _write_class_sets(cells: pd.DataFrame, classes: Sequence[str], threshold: float, out: Path) -> None:
