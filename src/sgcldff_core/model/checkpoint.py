@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.errors import ConfigError, CorruptModelError
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model.config import ModelConfig
-from sgcldff_core.model.engine import Engine
 from sgcldff_core.model.network import SgcldffNetwork, build_network
 from sgcldff_core.model.stain import StainTransform
 from sgcldff_core.model_folders import (
@@ -34,6 +33,9 @@ from sgcldff_core.model_folders import (
     find_model,
     user_models,
 )
+
+if TYPE_CHECKING:
+    from sgcldff_core.model.engine import Engine
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_what_cannot_be_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch
         with_engine(model, "abacus")
     with pytest.raises(ConfigError, match="was not saved yet"):
         cached_graph(replace(model, sha256=""))
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(
         ConfigError, match=r"engine openvino is not installed: pip install 'napari-sgcldff\[openvino\]'"
     ):
