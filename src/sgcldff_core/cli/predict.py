@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,9 +24,17 @@ if TYPE_CHECKING:
     from sgcldff_core.inference.cluster import Cluster
     from sgcldff_core.model import Model
 
-__all__ = ["demo", "predict"]
+__all__ = ["Engine", "demo", "predict"]
 
 _DEMO_SEED = 12
+
+
+class Engine(StrEnum):
+    """What runs the network; the names of `sgcldff_core.inference.engines.ENGINES`."""
+
+    TORCH = "torch"
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
 
 
 def predict(
@@ -56,6 +65,12 @@ def predict(
         float | None,
         typer.Option("--sets", metavar="COVERAGE", help="Also write class_sets.csv: which classes a cell may be of."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also write report.html: the count and every cell to look at.")
+    ] = False,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="What multiplies; all but torch run on the CPU and want an extra.")
+    ] = Engine.TORCH,
 ) -> None:
     """Outline, name and explain every leukocyte in images of smears.
 
@@ -63,6 +78,7 @@ def predict(
     its labels as OME-Zarr, its cells as Parquet and an overview; and for all of them cells.csv,
     differential.csv and run.json. With --sets 0.9 (or another coverage that the model was fitted
     for) the true class of nine cells in ten is to be in its set, on smears like those of the fit.
+    --report implies --explain; 'sgcldff report' makes the page, a FHIR bundle or COCO later, too.
 
     Exit code 0: all images are done; 1: some could not be used, and are named.
     """
@@ -75,8 +91,11 @@ def predict(
     if not paths:
         raise ConfigError(f"{out} holds only what predict wrote; name the folder of the images")
     inputs = dict(zip(output_stems(paths), paths, strict=True))
-    asked = _Asked(model, diameter, explain, device, workers, scheduler, not every_region, sets)
-    _report(_run(inputs, out, asked), out)
+    asked = _Asked(model, diameter, explain or report, device, workers, scheduler, not every_region, sets, engine)
+    result = _run(inputs, out, asked)
+    if report:
+        _write_page(out)
+    _report(result, out)
 
 
 def demo(
@@ -107,16 +126,19 @@ class _Asked:
     scheduler: str | None = None
     skip: bool = True
     sets: float | None = None
+    engine: Engine = Engine.TORCH
 
 
 def _run(inputs: dict[str, Path], out: Path, asked: _Asked) -> BatchResult:
     # torch takes seconds to load: not for --help, and not before the inputs are known to be there.
     from sgcldff_core.inference.batch import predict_files
     from sgcldff_core.inference.device import choose_device
+    from sgcldff_core.inference.engines import with_engine
     from sgcldff_core.model import load_model
     from sgcldff_core.training.conformal import kept_threshold
 
-    loaded = load_model(asked.model, device=choose_device(asked.device))
+    device = "cpu" if asked.engine is not Engine.TORCH and asked.device == "auto" else asked.device
+    loaded = with_engine(load_model(asked.model, device=choose_device(device)), asked.engine.value)
     threshold = None if asked.sets is None else kept_threshold(loaded.calibration, asked.sets)
     with _workforce(asked, loaded) as workforce, progress_bar() as bar:
         task = bar.add_task("finding cells", total=len(inputs))
@@ -152,10 +174,19 @@ def _workforce(asked: _Asked, model: Model) -> Iterator[Cluster | None]:
     if asked.scheduler is None:
         yield None
         return
+    if asked.engine is not Engine.TORCH:
+        raise ConfigError("the workers of a cluster run the network with torch; leave out --engine or --scheduler")
     from sgcldff_core.inference.cluster import Cluster, connect
 
     with connect(asked.scheduler) as client:
         yield Cluster.of_model(client, model, asked.model, asked.device)
+
+
+def _write_page(out: Path) -> None:
+    from sgcldff_core.export.report import write_report
+    from sgcldff_core.export.run_folder import read_run
+
+    write_report(read_run(out), out / "report.html")
 
 
 def _write_class_sets(cells: pd.DataFrame, classes: Sequence[str], threshold: float, out: Path) -> None:

@@ -23,7 +23,8 @@ class ReportFormat(StrEnum):
 
 def report(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="What predict wrote; for fhir also a curated folder of reviewed cells.")
+        Path,
+        typer.Argument(metavar="RUN", help="What predict wrote; for fhir also a curated folder."),
     ],
     to: Annotated[ReportFormat, typer.Option("--to", help="A page, a FHIR R4 bundle, or COCO instance JSON.")],
     out: Annotated[Path, typer.Option("--out", metavar="PATH", help="A file for html and fhir, a folder for coco.")],

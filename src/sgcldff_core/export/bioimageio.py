@@ -37,7 +37,7 @@ _TELLS = {
 }
 
 
-def export_bioimageio(model: Model, file: Path, *, card: str = "", license: str = "BSD-3-Clause") -> Path:  # noqa: A002
+def export_bioimageio(model: Model, file: Path, *, card: str = "", license: str = "BSD-3-Clause") -> Path:
     """Write a model as one zip that ``bioimageio.core`` and the programs around it can run.
 
     It holds ``rdf.yaml``, the graph of maps as weights, the graph of classes as an attachment,
@@ -130,7 +130,7 @@ def _test_tensors(model: Model) -> tuple[NDArray[np.uint8], dict[str, NDArray[np
 def _cover(image: NDArray[np.uint8], logits: NDArray[np.float32]) -> Image.Image:
     cell = (logits[0, 0] > 0)[..., None]
     shown = np.where(cell, image, image // 4 + 180).astype(np.uint8)
-    return Image.fromarray(np.concatenate([image[:, : _HEIGHT], shown[:, : _HEIGHT]], axis=1))
+    return Image.fromarray(np.concatenate([image[:, :_HEIGHT], shown[:, :_HEIGHT]], axis=1))
 
 
 def _inputs(rdf: Any, folder: Path) -> list[Any]:
@@ -194,8 +194,8 @@ Not a medical device: for research, and for first drafts that a person reviews.
 1. Resize the image so that a typical leukocyte is {model.config.canonical_diameter:g} px wide; divide by 255.
 2. Fill up height and width to multiples of {STRIDE}: the image with the mean colour of ImageNet, the prior with 0.
 3. The prior is `sgcldff_core.saliency.compute_prior(image, "{model.config.prior}")`; it needs no network.
-4. Outputs are logits: apply a sigmoid to `cell`, `nucleus` and `distance`. Cells are parted by a watershed on `distance`.
-5. `{CLASSES_GRAPH}` (attached) names them from `fused` and soft masks at a quarter of the size; the classes are, in order,
+4. Outputs are logits: apply a sigmoid to `cell`, `nucleus` and `distance`. A watershed on `distance` parts the cells.
+5. `{CLASSES_GRAPH}` (attached) names them from `fused` and soft masks at a quarter of the size. The classes, in order:
    {", ".join(model.config.classes)}.
 
 `sgcldff predict` does all of this.

@@ -88,7 +88,7 @@ class Reference:
         return "preliminary" if self.reviewer is None else "final"
 
 
-def write_fhir(count: LeukocyteCount, file: Path, *, reference: Reference = Reference()) -> Path:  # noqa: B008 (frozen)
+def write_fhir(count: LeukocyteCount, file: Path, *, reference: Reference = Reference()) -> Path:
     """Write a count as a FHIR bundle (JSON), whole or not at all.
 
     Parameters
@@ -114,7 +114,7 @@ def write_fhir(count: LeukocyteCount, file: Path, *, reference: Reference = Refe
     return file
 
 
-def fhir_bundle(count: LeukocyteCount, reference: Reference = Reference()) -> dict[str, Any]:  # noqa: B008 (frozen)
+def fhir_bundle(count: LeukocyteCount, reference: Reference = Reference()) -> dict[str, Any]:
     """Return a count as a FHIR bundle of plain JSON types, checked against the standard.
 
     Parameters
@@ -175,7 +175,7 @@ def fhir_bundle(count: LeukocyteCount, reference: Reference = Reference()) -> di
 
 def _observation(row: ClassCount, count: LeukocyteCount, reference: Reference) -> dict[str, Any]:
     code = _coded(*LOINC_OF_CLASS[row.name]) if row.name in LOINC_OF_CLASS else {"text": f"{row.name}/100 leukocytes"}
-    assert row.percent is not None  # noqa: S101 - there are cells, see fhir_bundle
+    assert row.percent is not None
     observation: dict[str, Any] = {
         "resourceType": "Observation",
         "status": reference.status,

@@ -149,7 +149,7 @@ def write_maps_graph(network: SgcldffNetwork, file: Path) -> None:
     ConfigError
         If ``onnx`` is not installed.
     """
-    axes = {"image": _DYNAMIC, "prior": _DYNAMIC, **dict.fromkeys(MAP_NAMES, _DYNAMIC), "fused": _DYNAMIC_FUSED}
+    axes = dict.fromkeys(("image", "prior", *MAP_NAMES), _DYNAMIC) | {"fused": _DYNAMIC_FUSED}
     _write(_Maps(_traceable(network)), _shown(), file, ("image", "prior"), MAP_NAMES, axes)
 
 
@@ -178,7 +178,7 @@ def write_classes_graph(model: Model, file: Path) -> None:
         "fused": _DYNAMIC_FUSED,
         "cells": of_cells,
         "nuclei": of_cells,
-        **dict.fromkeys(("image_of_cell", "logits", "probabilities"), {0: "cells"}),
+        **{name: {0: "cells"} for name in ("image_of_cell", "logits", "probabilities")},
     }
     _write(
         _Classes(_traceable(model.network), model.temperature),

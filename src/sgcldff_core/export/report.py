@@ -112,7 +112,9 @@ def render_report(run: Run) -> str:
     flagged = run.cells[run.cells["needs_review"]].sort_values("confidence", kind="stable")
     unreadable: dict[str, str] = {}
     cells = sorted(_flagged(run, flagged.head(MOST_CELLS), unreadable), key=lambda cell: cell.confidence)
-    environment = Environment(loader=FunctionLoader(_part), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        loader=FunctionLoader(_part), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
     script = _part("report.js")
     return environment.get_template("report.html.jinja").render(
         run=run,
@@ -127,8 +129,8 @@ def render_report(run: Run) -> str:
         colours={name: "#{:02x}{:02x}{:02x}".format(*colour_of(name, run.classes)) for name in run.classes},
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=sgcldff_core.__version__,
-        style=Markup(_part("report.css")),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
+        style=Markup(_part("report.css")),
+        script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 

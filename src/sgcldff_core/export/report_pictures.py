@@ -94,7 +94,10 @@ def as_data_uri(picture: Image.Image, quality: int = 86) -> str:
 
 def _window(values: NDArray[np.generic], top: int, left: int, side: int, beyond: int) -> NDArray[np.generic]:
     out = np.full((side, side, *values.shape[2:]), beyond, values.dtype)
-    ys, xs = slice(max(top, 0), min(top + side, values.shape[0])), slice(max(left, 0), min(left + side, values.shape[1]))
+    ys, xs = (
+        slice(max(top, 0), min(top + side, values.shape[0])),
+        slice(max(left, 0), min(left + side, values.shape[1])),
+    )
     out[ys.start - top : ys.stop - top, xs.start - left : xs.stop - left] = values[ys, xs]
     return out
 
@@ -107,6 +110,8 @@ def _outline(mask: NDArray[np.generic], factor: float) -> str:
     soft = ndimage.gaussian_filter(np.pad(mask, 1).astype(np.float32), 0.7)
     parts = []
     for contour in find_contours(soft, 0.5):
-        points = (approximate_polygon(contour, 0.25) - 0.5) * factor  # the middle of a pixel is half a pixel from its rim
+        points = (
+            approximate_polygon(contour, 0.25) - 0.5
+        ) * factor  # the middle of a pixel is half a pixel from its rim
         parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for y, x in points) + "Z")
     return "".join(parts)

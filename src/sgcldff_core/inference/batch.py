@@ -120,6 +120,7 @@ def predict_files(
         "explain": explain,
         "workers": workers,
         "device": str(model.network.mean.device),
+        "engine": "torch" if model.engine is None else model.engine.name,
     }
     report = run_report(result, model, started, parameters)
     if stopped is not None:

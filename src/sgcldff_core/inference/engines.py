@@ -91,6 +91,8 @@ def cached_graph(model: Model) -> Path:
 
 
 class _OnnxRuntime:
+    name = "onnxruntime"
+
     def __init__(self, model: Model) -> None:
         import onnxruntime
 
@@ -104,6 +106,8 @@ class _OnnxRuntime:
 
 
 class _OpenVino:
+    name = "openvino"
+
     def __init__(self, model: Model) -> None:
         import openvino
 

@@ -85,18 +85,14 @@ def run_network(
     dims = [d for d, turned in zip((-2, -1), mirror, strict=True) if turned]
     with torch.inference_mode(), evaluating(network):
         x, p = network_input(network, image, prior)
-        logits, fused = (_of_network(network) if engine is None else engine)(x.flip(dims), p.flip(dims))
+        if engine is None:
+            out = network(x.flip(dims), p.flip(dims))
+            logits, fused = torch.cat([out.cell, out.nucleus, out.distance], 1), out.fused
+        else:
+            logits, fused = engine(x.flip(dims), p.flip(dims))
         logits, fused = logits.flip(dims)[0].float(), fused.flip(dims)[0].float()
     small = (-(-height // FUSED_STRIDE), -(-width // FUSED_STRIDE))
     return FieldMaps(logits[:, :height, :width], fused[:, : small[0], : small[1]])
-
-
-def _of_network(network: SgcldffNetwork) -> Engine:
-    def run(image: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
-        out = network(image, prior)
-        return torch.cat([out.cell, out.nucleus, out.distance], 1), out.fused
-
-    return run
 
 
 def network_input(

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,7 +25,6 @@ from sgcldff_core.model.config import ModelConfig
 from sgcldff_core.model.kinship import MEMORY, RememberedCells, read_memory
 from sgcldff_core.model.known_smears import KnownSmears
 from sgcldff_core.model.known_stains import KnownStains
-from sgcldff_core.model.engine import Engine
 from sgcldff_core.model.network import SgcldffNetwork, build_network
 from sgcldff_core.model.review_rule import ReviewRule
 from sgcldff_core.model.stain import StainTransform
@@ -38,6 +37,9 @@ from sgcldff_core.model_folders import (
     find_model,
     user_models,
 )
+
+if TYPE_CHECKING:
+    from sgcldff_core.model.engine import Engine
 
 __all__ = [
     "DEFAULT_MODEL",

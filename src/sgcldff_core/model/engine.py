@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Engine"]
 
 
 class Engine(Protocol):
-    """Gives what the network gives, by other means; may be called by several threads at once."""
+    """Gives what the network gives, by other means; may be called by several threads at once.
+
+    Attributes
+    ----------
+    name : str
+        What it is chosen by.
+    """
+
+    name: str
 
     def __call__(self, image: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Run the network once.

@@ -263,3 +263,41 @@ def test_ten_real_fields(real_data: Path, tmp_path: Path) -> None:
         hits += bool((own["centroid_y"].between(box.y0, box.y1) & own["centroid_x"].between(box.x0, box.x1)).any())
     assert hits == len(samples) == 10
     assert len(cells) <= 14
+
+
+def test_the_page_is_written_at_once_or_later(predicted: tuple[Result, Path], inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("predict", inputs / "one.png", "--out", out, "--report", "--diameter", 60).exit_code == 0
+    assert (out / "one_gradcam.tif").is_file()
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "Differential leukocyte count" in page
+    later = run("report", predicted[1], "--to", "html", "--out", tmp_path / "later.html")
+    assert later.exit_code == 0, later.output
+    assert "cut.png" in (tmp_path / "later.html").read_text(encoding="utf-8")  # which could not be used
+
+
+def test_a_run_becomes_a_message_and_a_data_set(predicted: tuple[Result, Path], tmp_path: Path) -> None:
+    pytest.importorskip("fhir.resources")
+    message = run("report", predicted[1], "--to", "fhir", "--out", tmp_path / "a.json", "--patient", "Patient/1")
+    assert message.exit_code == 0, message.output
+    told = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert told["entry"][0]["resource"]["status"] == "preliminary"
+    assert run("report", predicted[1], "--to", "coco", "--out", tmp_path / "coco").exit_code == 0
+    cells = pd.read_csv(predicted[1] / "cells.csv")
+    annotations = json.loads((tmp_path / "coco" / "annotations.json").read_text(encoding="utf-8"))["annotations"]
+    assert len(annotations) == len(cells)
+
+
+def test_a_model_is_exported(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    out = tmp_path / "graphs"
+    assert run("export", "leukocytes-small", "--to", "onnx", "--out", out).exit_code == 0
+    assert sorted(file.name for file in out.iterdir()) == ["classes.onnx", "maps.onnx", "model.json"]
+    assert run("export", "leukocytes-small", "--to", "cookies", "--out", out).exit_code == 2
+
+
+def test_engines_are_named_as_the_library_names_them() -> None:
+    from sgcldff_core.cli.predict import Engine
+    from sgcldff_core.inference.engines import ENGINES
+
+    assert tuple(engine.value for engine in Engine) == ENGINES

@@ -25,7 +25,9 @@ MakeRun = Callable[..., Path]
 
 def parts(bundle: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     report, *observations = [entry["resource"] for entry in bundle["entry"]]
-    return report, {o["code"]["coding"][0]["code"] if "coding" in o["code"] else o["code"]["text"]: o for o in observations}
+    return report, {
+        o["code"]["coding"][0]["code"] if "coding" in o["code"] else o["code"]["text"]: o for o in observations
+    }
 
 
 def test_a_run_becomes_a_preliminary_report(make_run: MakeRun, tmp_path: Path) -> None:
@@ -114,7 +116,11 @@ def curated(tmp_path: Path) -> Path:
         classes={1: "basophil", 5: "smudge cell"},
     )
     provenance = Provenance("t", "drawn", (Change("2026-11-01T10:00:00+00:00", "ada", "looked through"),))
-    write_curated([sample, replace(sample, name="b", group="b", labels=None, classes=None)], tmp_path / "curated", provenance=provenance)
+    write_curated(
+        [sample, replace(sample, name="b", group="b", labels=None, classes=None)],
+        tmp_path / "curated",
+        provenance=provenance,
+    )
     return tmp_path / "curated"
 
 

@@ -106,7 +106,9 @@ def test_a_run_without_maps_or_images_is_told_of_all_the_same(make_run: MakeRun,
     assert "The cells of b are shown without pictures" in re.sub(r"\s+", " ", page.text)
 
 
-def test_an_image_of_another_size_is_not_taken_for_the_one_that_was_predicted(make_run: MakeRun, tmp_path: Path) -> None:
+def test_an_image_of_another_size_is_not_taken_for_the_one_that_was_predicted(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
     from PIL import Image
 
     folder = make_run({"a": (2, 1)})

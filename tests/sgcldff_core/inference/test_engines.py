@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sgcldff_core.datasets.rasters import read_rgb
 from sgcldff_core.errors import ConfigError
@@ -35,6 +37,7 @@ def _differing(image: NDArray[np.uint8], one: Model, two: Model, diameter: float
     seen = [predict_image(image, model, diameter=diameter) for model in (one, two)]
     assert list(seen[0].cells["class"]) == list(seen[1].cells["class"])
     assert seen[0].labels.any()
+    assert two.engine is not None
     return float((seen[0].labels != seen[1].labels).mean())
 
 
@@ -67,7 +70,13 @@ def test_the_graph_is_made_once(model: Model, tmp_path: Path, monkeypatch: pytes
 
 
 def test_torch_is_no_engine_of_its_own(model: Model) -> None:
-    assert with_engine(replace(model, engine=lambda image, prior: (image, prior)), "torch").engine is None
+    class Mirror:
+        name = "mirror"
+
+        def __call__(self, image: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+            return image, prior
+
+    assert with_engine(replace(model, engine=Mirror()), "torch").engine is None
 
 
 def test_what_cannot_be_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +84,8 @@ def test_what_cannot_be_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch
         with_engine(model, "abacus")
     with pytest.raises(ConfigError, match="was not saved yet"):
         cached_graph(replace(model, sha256=""))
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
-    with pytest.raises(ConfigError, match=r"engine openvino is not installed: pip install 'napari-sgcldff\[openvino\]'"):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(
+        ConfigError, match=r"engine openvino is not installed: pip install 'napari-sgcldff\[openvino\]'"
+    ):
         with_engine(model, "openvino")
