@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from tifffile import TiffFile, TiffPageSeries
@@ -9,6 +10,7 @@ from tifffile import TiffFile, TiffPageSeries
 from sgcldff_core.datasets.ome_zarr import load_zarr
 from sgcldff_core.datasets.pyramids import Level, Pyramid, checked_level
 from sgcldff_core.datasets.tiffs import check_whole, refuse_truncated
+from sgcldff_core.errors import ConfigError
 
 __all__ = ["is_tiled_pyramid", "open_tiff_levels"]
 
@@ -39,10 +41,13 @@ def open_tiff_levels(path: Path) -> Pyramid:
     UnreadableImageError
         If it is truncated.
     ConfigError
-        If zarr is not installed.
+        If zarr or imagecodecs is not installed.
     """
     check_whole(path)
     load_zarr()
+    # It knows what scanners pack tiles with; and no tile unpacks to more than its pixels, as tifffile's own would.
+    if find_spec("imagecodecs") is None:
+        raise ConfigError("slides need the extra `slides`: pip install 'napari-sgcldff[slides]'")
     tiff = TiffFile(path)
     try:
         levels = [_level(path, tiff.series[0].levels[index], index) for index in range(len(tiff.series[0].levels))]

@@ -16,6 +16,8 @@ from typer.testing import CliRunner, Result
 
 from sgcldff_core.cells import ALL_IMAGES, cell_columns
 from sgcldff_core.cli.app import app
+from sgcldff_core.datasets.ome_zarr import open_ome_zarr
+from sgcldff_core.datasets.ome_zarr_writer import write_ome_zarr
 from sgcldff_core.errors import ConfigError, CorruptModelError, ModelNotFoundError
 from sgcldff_core.model import find_model, load_model
 from sgcldff_core.smear import Smear, SmearSettings, make_smear
@@ -193,6 +195,43 @@ def test_settings_out_of_range_are_refused(inputs: Path, tmp_path: Path, argumen
     assert isinstance(done.exception, ConfigError)
     assert re.search(text, str(done.exception))
     assert not list(tmp_path.iterdir())
+
+
+def test_slides_stand_beside_images(smears: list[Smear], tmp_path: Path) -> None:
+    folder = tmp_path / "smears"
+    write_ome_zarr(smears[0].image, folder / "one.ome.zarr")
+    write_ome_zarr(np.full((70, 90, 3), 235, np.uint8), folder / "glass.zarr")
+    (folder / "broken.zarr").mkdir()
+    Image.fromarray(smears[1].image).save(folder / "two.png")
+    for _ in range(2):  # what the first run wrote is no input of the second
+        done = run("predict", folder, "--out", folder, "--diameter", 60, "--model", "leukocytes-small")
+        assert done.exit_code == 1
+        assert "broken.zarr" in done.stderr
+        assert "in 3 of 4 images" in done.stdout
+    written = {"one_labels.ome.zarr", "one_cells.parquet", "one_overview.png", "glass_cells.parquet", "two_labels.tif"}
+    assert written <= {p.name for p in folder.iterdir()}
+    assert not list(folder.glob(".*"))
+    table = pd.read_parquet(folder / "one_cells.parquet")
+    assert list(table.columns) == cell_columns(CLASSES)
+    labels = open_ome_zarr(folder / "one_labels.ome.zarr" / "labels" / "cells").levels[0].array[:]
+    assert iou(labels > 0, smears[0].labels > 0) > 0.8
+    assert set(pd.read_csv(folder / "cells.csv")["image"]) == {"two"}
+    counts = pd.read_csv(folder / "differential.csv")
+    assert counts[counts["image"] == "one"]["count"].sum() == len(table) == labels.max()
+    assert counts[counts["image"] == "glass"]["count"].sum() == 0
+    report = json.loads((folder / "run.json").read_text())
+    assert [slide["image"] for slide in report["slides"]] == ["glass", "one"]
+    assert report["slides"][0]["regions_empty"] == report["slides"][0]["regions"] == 1
+    assert [image["image"] for image in report["images"]] == ["two"]
+
+
+def test_every_region_is_looked_at_where_that_is_asked_for(tmp_path: Path) -> None:
+    write_ome_zarr(np.full((70, 90, 3), 235, np.uint8), tmp_path / "glass.zarr")
+    out = tmp_path / "out"
+    arguments = ("--diameter", 60, "--model", "leukocytes-small", "--every-region")
+    assert run("predict", tmp_path / "glass.zarr", "--out", out, *arguments).exit_code == 0
+    assert json.loads((out / "run.json").read_text())["slides"][0]["regions_empty"] == 0
+    assert not (out / "cells.csv").exists()
 
 
 def test_an_unknown_model_is_refused_before_anything_is_written(inputs: Path, tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +218,24 @@ def test_a_slide_whose_writing_fails_does_not_appear(tmp_path: Path) -> None:
 
 def _fails() -> None:
     raise OSError("gone")
+
+
+def test_a_tile_that_unpacks_to_far_more_than_its_pixels_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.ome.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for index in range(2):
+            options: dict[str, Any] = {"subfiletype": 1} if index else {"subifds": 1}
+            tiff.write(
+                iter([zlib.compress(bytes(300_000_000 if index == 0 else 3072), 9)]),
+                **{"shape": (32, 32, 3), "dtype": "uint8", "photometric": "rgb", "tile": (32, 32)},
+                **{"compression": "zlib", **options},
+            )
+    slide = open_slide(path)
+    tracemalloc.start()
+    try:
+        with suppress(RuntimeError, ValueError):  # refused, or cut to its pixels
+            slide.levels[0].read((0, 0, 32, 32))
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+        slide.close()
