@@ -67,7 +67,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "run.json")
+    """Read all that was written, but for what says how long it took, and drafts (hidden) of the worker that died."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "run.json" and p.name[0] != ".")
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
