@@ -2,7 +2,8 @@
 
 Writes a page and a picture::
 
-    python benchmarks/review.py ../shared/data --sister runs/sister --also runs/small/seed0/fold0 runs/ablate/full/seed0/fold0 --cache runs/review --out docs/results/review.md
+    python benchmarks/review.py ../shared/data --sister runs/sister --also runs/small/seed0/fold0 runs/ablate/full/seed0/fold0 \\
+        --cache runs/review --out docs/results/review.md
 
 The cells of the sister are judged, by scores fitted on other images: its groups of images are shared by five, and what
 judges a fifth is fitted on the cells that all networks found in the other four, as they are and degraded. No network
@@ -45,14 +46,14 @@ def main() -> None:
     options = parser.parse_args()
     cells = gathered(options)
     own = cells[(cells["network"] == "sister") & (cells["kind"] == "as it is")]
-    learned = cells[((cells["network"] != "sister") & (cells["kind"] != "ALL-IDB2")) | cells.index.isin(own.index)]
+    learned = cells[(cells["network"] != "sister") | cells.index.isin(own.index)]
     mild = cells[(cells["network"] == "sister") & (cells["kind"] == "mild")]
     rows = {
-        "held out, as they are": cross_fitted(own, learned),
-        "held out, mildly degraded": cross_fitted(mild, learned),
+        "sister, as they are": cross_fitted(own, learned),
+        "sister, mildly degraded": cross_fitted(mild, learned),
         **{
-            f"ALL-IDB2, {network}": cross_fitted(part, learned)
-            for network, part in cells[cells["kind"] == "ALL-IDB2"].groupby("network")
+            f"{network}, as they are": cross_fitted(part, learned)
+            for network, part in cells[(cells["network"] != "sister") & (cells["kind"] == "as it is")].groupby("network")
         },
     }
     for table in rows.values():
@@ -74,15 +75,12 @@ def gathered(options: argparse.Namespace) -> pd.DataFrame:
     for number, folder in enumerate([options.sister, *options.also]):
         name = "sister" if not number else "-".join(folder.parts[-3:])
         model = None
-        for kind, worsen in (("as it is", None), ("hard" if number else "mild", HARD if number else MILD), ("ALL-IDB2", None)):
+        for kind, worsen in (("as it is", None), ("hard", HARD) if number else ("mild", MILD)):
             file = options.cache / f"{name}-{kind.replace(' ', '-')}.csv"
             if not file.is_file():
-                if kind == "ALL-IDB2" and number > 1:
-                    continue
                 if model is None:
                     model = with_known_images(load_model(folder), [s for s in samples if s.group not in held])
-                shown = list(open_dataset(options.data / "all_idb2")) if kind == "ALL-IDB2" else judged
-                found = gather_cells(shown, model, worsen=worsen, diameter_known=bool(number) or kind != "as it is")
+                found = gather_cells(judged, model, worsen=worsen, diameter_known=bool(number) or kind != "as it is")
                 with written_atomically(file) as draft:
                     found.to_csv(draft, index=False)
             tables.append(pd.read_csv(file).assign(network=name, kind=kind))
@@ -102,9 +100,8 @@ def figure(table: pd.DataFrame, target: str, column: str, statistic: str) -> str
 
 def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, options: argparse.Namespace) -> str:
     """Return the page of results in Markdown."""
-    command = f"python benchmarks/review.py ../shared/data --sister runs/{options.sister.name} --also " + " ".join(
-        "runs/" + "/".join(p.parts[-3:]) for p in options.also
-    )
+    others = " ".join(str(folder) for folder in options.also)
+    command = f"python benchmarks/review.py ../shared/data --sister {options.sister} --also {others}"
     lines = [
         "# Review",
         "",

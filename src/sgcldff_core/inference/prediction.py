@@ -18,7 +18,7 @@ from sgcldff_core.inference.field import FieldView, look_again, look_at
 from sgcldff_core.inference.resampling import resize_labels, resize_map
 from sgcldff_core.inference.scale import find_scale
 from sgcldff_core.inference.tiling import DEFAULT_TILE
-from sgcldff_core.inference.trust import gather_evidence, review_cells
+from sgcldff_core.inference.trust import distance_from_smears, gather_evidence, review_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,12 +187,11 @@ def describe_cells(
     named = classify_cells(model, view.maps, view.labels)
     step("explaining")
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
-    canonical = model.config.canonical_diameter
     evidence = gather_evidence(
         model, view.image, view.labels, view.maps, looks, named.probabilities, agreement, _at_border(view.labels)
     )
     consistency, reasons = review_cells(model, named.probabilities, agreement, evidence)
-    unlike = None if model.known_smears is None else model.known_smears.distance(view.image, canonical)
+    unlike = distance_from_smears(model, view.image, view.labels)
     if unlike is not None and unlike > 1:
         reasons = ["; ".join(filter(None, (UNLIKE_A_SMEAR, reason))) for reason in reasons]
     step("drawing outlines")
