@@ -1,9 +1,9 @@
-"""Does the review find wrong classes and bad outlines?
+r"""Tell whether the review finds wrong classes and bad outlines.
 
 Writes a page and a picture::
 
-    python benchmarks/review.py ../shared/data --sister runs/sister --also runs/small/seed0/fold0 runs/ablate/full/seed0/fold0 \\
-        --cache runs/review --out docs/results/review.md
+    python benchmarks/review.py ../shared/data --sister runs/sister \
+        --also runs/small/seed0/fold0 runs/ablate/full/seed0/fold0 --cache runs/review --out docs/results/review.md
 
 The cells of the sister are judged, by scores fitted on other images: its groups of images are shared by five, and what
 judges a fifth is fitted on the cells that all networks found in the other four, as they are and degraded. No network
@@ -13,13 +13,11 @@ learned from any of these images.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from sgcldff_core.datasets import open_dataset
 from sgcldff_core.evaluation.degrading import HARD, MILD
@@ -42,7 +40,7 @@ def main() -> None:
     parser.add_argument("--sister", type=Path, required=True, help="network whose cells are judged")
     parser.add_argument("--also", type=Path, nargs="*", default=[], help="networks that make errors to fit on")
     parser.add_argument("--cache", type=Path, required=True, help="folder of tables of cells, read where they exist")
-    parser.add_argument("--out", type=Path, required=True, help="page to write, with a picture of the same name beside it")
+    parser.add_argument("--out", type=Path, required=True, help="page, with a picture of the same name beside it")
     options = parser.parse_args()
     cells = gathered(options)
     own = cells[(cells["network"] == "sister") & (cells["kind"] == "as it is")]
@@ -53,7 +51,9 @@ def main() -> None:
         "sister, mildly degraded": cross_fitted(mild, learned),
         **{
             f"{network}, as they are": cross_fitted(part, learned)
-            for network, part in cells[(cells["network"] != "sister") & (cells["kind"] == "as it is")].groupby("network")
+            for network, part in cells[(cells["network"] != "sister") & (cells["kind"] == "as it is")].groupby(
+                "network"
+            )
         },
     }
     for table in rows.values():
@@ -108,11 +108,12 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
         f"Written by `{command} --cache runs/review --out docs/results/review.md`; do not edit. "
         "The method is in [Review of doubtful cells](../method/review.md).",
         "",
-        "Scores were fitted on other images than those they judge, in five parts; 95 % intervals from a bootstrap over "
-        "groups of images. A class is wrong if the cell is one annotated cell by half and of another class; an outline is "
+        "Scores were fitted on other images than those they judge, in five parts; 95 % intervals from a bootstrap "
+        "over groups of images. A class is wrong if the cell is one annotated cell by half and of another class; an outline is "
         "bad if its IoU with the annotated cell is below 0.8.",
         "",
-        "| AUROC | wrong class: n | review | class score | confidence | bad outline: n | review | outline score | confidence |",
+        "| AUROC | wrong class: n | review | class score | confidence "
+        "| bad outline: n | review | outline score | confidence |",
         "| --- " * 9 + "|",
     ]
     for name, table in rows.items():
@@ -133,13 +134,13 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
         lines.append(f"| {name} | {int(known['either'].sum())} of {len(known)} | " + " | ".join(values) + " |")
     lines += [
         "",
-        f"![Share of errors among the cells that are kept, against the share kept]({options.out.with_suffix('.png').name})",
+        f"![Share of errors among the cells kept, against the share kept]({options.out.with_suffix('.png').name})",
         "",
         "## What the scores are made of",
         "",
         f"Fitted on {len(learned)} cells, {int((learned['wrong'] == 1).sum())} with a wrong class and "
-        f"{int((learned['bad'] == 1).sum())} with a bad outline. Weights are for a doubt that grows by its spread; one that "
-        "made cells safer was held at 0. These are of all images together, as a model would hold them.",
+        f"{int((learned['bad'] == 1).sum())} with a bad outline. Weights are for a doubt that grows by its spread; one "
+        "that made cells safer was held at 0. These are of all images together, as a model would hold them.",
         "",
         "| doubt | wrong class | bad outline |",
         "| --- | --- | --- |",
@@ -160,7 +161,9 @@ def draw(rows: dict[str, pd.DataFrame], file: Path) -> None:
             panel.plot(100 * kept, 100 * risk_coverage(errors, known[column].to_numpy()), style, label=title)
         panel.plot(100 * kept, 100 * risk_coverage(errors, errors), ":", color="grey", label="perfect ranking")
         panel.axvline(100 * (1 - _SHARE), color="grey", linewidth=0.6)
-        panel.set(title=f"{name}\n{int(errors.sum())} errors in {len(errors)} cells", xlabel="cells kept, %", xlim=(0, 100))
+        panel.set(
+            title=f"{name}\n{int(errors.sum())} errors in {len(errors)} cells", xlabel="cells kept, %", xlim=(0, 100)
+        )
         panel.set_ylim(bottom=0)
         panel.set_ylabel("of them wrong, %")
         panel.legend(frameon=False)

@@ -31,6 +31,7 @@ __all__ = ["Prediction", "describe_cells", "predict_image"]
 _ONE_MIRROR = [(False, True)]
 _ALL_MIRRORS = [(False, True), (True, False), (True, True)]
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What was found in one image, at the image's own size.
@@ -145,9 +146,7 @@ def predict_image(
     # The mirror image tells how firm each outline is, and the mean of both is better than either.
     mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if direct.labels.any() else []
     view, reflected = look_again(direct, model, mirrors, tile=tile, progress=stage("looking in the mirror"))
-    return describe_cells(
-        view, model, (direct.maps, reflected), image.shape[:2], name=name, explain=explain, step=step
-    )
+    return describe_cells(view, model, (direct.maps, reflected), image.shape[:2], name=name, explain=explain, step=step)
 
 
 def describe_cells(
@@ -214,7 +213,18 @@ def describe_cells(
     )
     stability, kept_evidence = evidence["stability"].to_numpy(np.float32), evidence.iloc[rows].reset_index(drop=True)
     gradcam = np.clip(resize_map(activation, labels.shape), 0, 1) if explain else None
-    return Prediction(labels, saliency, nucleus, gradcam, cells, float(view.diameter), model.name, stability[rows], kept_evidence, unlike)
+    return Prediction(
+        labels,
+        saliency,
+        nucleus,
+        gradcam,
+        cells,
+        float(view.diameter),
+        model.name,
+        stability[rows],
+        kept_evidence,
+        unlike,
+    )
 
 
 def _at_border(labels: NDArray[np.int32]) -> NDArray[np.bool_]:

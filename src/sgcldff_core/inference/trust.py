@@ -17,7 +17,6 @@ from sgcldff_core.explain import (
     threshold_stability,
 )
 from sgcldff_core.inference.classification import probabilities_and_features
-from sgcldff_core.inference.forward import FieldMaps
 from sgcldff_core.model.known_smears import LOOK, image_look
 from sgcldff_core.model.known_stains import cell_colours
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sgcldff_core.explain import Agreement
+    from sgcldff_core.inference.forward import FieldMaps
     from sgcldff_core.model import Model
 
 __all__ = ["REACH", "distance_from_smears", "gather_evidence", "review_cells"]

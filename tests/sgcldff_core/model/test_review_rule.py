@@ -56,7 +56,8 @@ def test_what_is_not_known_adds_nothing() -> None:
 def test_more_doubt_is_never_safer(name: str, more: float) -> None:
     """In every direction in which evidence can become worse."""
     worse = {"size": 1 + more, "nucleus": 0.3 - more}.get(
-        name, FINE[name] + more if name in ("entropy", "disagreement", "border", "stain", "kinship") else FINE[name] - more
+        name,
+        FINE[name] + more if name in ("entropy", "disagreement", "border", "stain", "kinship") else FINE[name] - more,
     )
     judged = score(**dict.fromkeys(DOUBTS, 0.5))
     assert judged.probability(cell(**{name: worse})) > judged.probability(cell())
