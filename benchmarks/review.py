@@ -109,8 +109,8 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
         "The method is in [Review of doubtful cells](../method/review.md).",
         "",
         "Scores were fitted on other images than those they judge, in five parts; 95 % intervals from a bootstrap "
-        "over groups of images. A class is wrong if the cell is one annotated cell by half and of another class; an outline is "
-        "bad if its IoU with the annotated cell is below 0.8.",
+        "over groups of images. A class is wrong if the cell is one annotated cell by half and of another class; an "
+        "outline is bad if its IoU with the annotated cell is below 0.8.",
         "",
         "| AUROC | wrong class: n | review | class score | confidence "
         "| bad outline: n | review | outline score | confidence |",

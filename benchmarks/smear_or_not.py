@@ -121,9 +121,9 @@ def page(table: pd.DataFrame) -> str:
         "Written by `python benchmarks/smear_or_not.py ../shared/data --out docs/results/smears.md --cache "
         "runs/looks.csv`; do not edit.",
         "",
-        "Distance is `KnownSmears.distance`, above 1 is flagged. AUROC: each kind against all smears. The limit, 1, was "
-        "set by smears of Zheng and BCCD alone; what is measured was decided with the kinds *looked at before* in "
-        "view, and with smears of all sets, ALL-IDB2 included.",
+        "Distance is `KnownSmears.distance`, above 1 is flagged. AUROC: each kind against all smears. The limit, 1, "
+        "was set by smears of Zheng and BCCD alone; what is measured was decided with the kinds *looked at before* "
+        "in view, and with smears of all sets, ALL-IDB2 included.",
         "",
         "| smears, none of which its own figures know | images | median | 99th percentile | flagged |",
         "| --- | --- | --- | --- | --- |",
