@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -27,6 +27,7 @@ def test_figures_by_hand() -> None:
     assert np.isnan(caught(0 * ERRORS, SCORE))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=30))
 def test_auroc_is_scikit_learns(pairs: list[tuple[bool, int]]) -> None:
     errors, score = np.array(pairs, float).T

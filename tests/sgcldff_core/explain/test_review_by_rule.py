@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgcldff_core.explain import EVIDENCE, UNLIKE_THE_STAIN, reasons_by_rule
@@ -105,6 +105,7 @@ EVIDENCED = {
 }
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries({name: st.floats(0, 1) for name in EVIDENCE if name not in ("size", "stain", "lead")}),

@@ -46,7 +46,7 @@ def test_an_image_unlike_smears_is_flagged_and_not_counted(stain_reader: Model, 
 def test_of_an_almost_empty_field_the_cell_is_judged(stain_reader: Model, draw: Draw) -> None:
     field = draw((600, 600), (300.0, 300.0, 20.0))
     labels = np.zeros((600, 600), np.int32)
-    labels[280:320, 280:320] = 1
+    labels[280:321, 280:321] = 1  # centred on (300, 300)
     known = smears(field[250:350, 250:350], 40.0)
     model = replace(stain_reader, known_smears=known)
     assert distance_from_smears(model, field, labels) == pytest.approx(0, abs=1e-6)

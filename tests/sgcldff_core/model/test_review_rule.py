@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgcldff_core.errors import ConfigError
@@ -52,6 +52,7 @@ def test_what_is_not_known_adds_nothing() -> None:
     assert told.probability(cell(stain=np.nan, kinship=np.nan)) == pytest.approx(told.probability(cell()))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(DOUBTS)), st.floats(0.01, 0.3))
 def test_more_doubt_is_never_safer(name: str, more: float) -> None:
     """In every direction in which evidence can become worse."""
