@@ -1,8 +1,9 @@
-"""Does the review find wrong classes and bad outlines?
+r"""Tell whether the review finds wrong classes and bad outlines.
 
 Writes a page and a picture::
 
-    python benchmarks/review.py ../shared/data --sister runs/sister --also runs/small/seed0/fold0 runs/ablate/full/seed0/fold0 --cache runs/review --out docs/results/review.md
+    python benchmarks/review.py ../shared/data --sister runs/sister \
+        --also runs/small/seed0/fold0 runs/ablate/full/seed0/fold0 --cache runs/review --out docs/results/review.md
 
 The cells of the sister are judged, by scores fitted on other images: its groups of images are shared by five, and what
 judges a fifth is fitted on the cells that all networks found in the other four, as they are and degraded. No network
@@ -12,13 +13,11 @@ learned from any of these images.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from sgcldff_core.datasets import open_dataset
 from sgcldff_core.evaluation.degrading import HARD, MILD
@@ -41,18 +40,20 @@ def main() -> None:
     parser.add_argument("--sister", type=Path, required=True, help="network whose cells are judged")
     parser.add_argument("--also", type=Path, nargs="*", default=[], help="networks that make errors to fit on")
     parser.add_argument("--cache", type=Path, required=True, help="folder of tables of cells, read where they exist")
-    parser.add_argument("--out", type=Path, required=True, help="page to write, with a picture of the same name beside it")
+    parser.add_argument("--out", type=Path, required=True, help="page, with a picture of the same name beside it")
     options = parser.parse_args()
     cells = gathered(options)
     own = cells[(cells["network"] == "sister") & (cells["kind"] == "as it is")]
-    learned = cells[((cells["network"] != "sister") & (cells["kind"] != "ALL-IDB2")) | cells.index.isin(own.index)]
+    learned = cells[(cells["network"] != "sister") | cells.index.isin(own.index)]
     mild = cells[(cells["network"] == "sister") & (cells["kind"] == "mild")]
     rows = {
-        "held out, as they are": cross_fitted(own, learned),
-        "held out, mildly degraded": cross_fitted(mild, learned),
+        "sister, as they are": cross_fitted(own, learned),
+        "sister, mildly degraded": cross_fitted(mild, learned),
         **{
-            f"ALL-IDB2, {network}": cross_fitted(part, learned)
-            for network, part in cells[cells["kind"] == "ALL-IDB2"].groupby("network")
+            f"{network}, as they are": cross_fitted(part, learned)
+            for network, part in cells[(cells["network"] != "sister") & (cells["kind"] == "as it is")].groupby(
+                "network"
+            )
         },
     }
     for table in rows.values():
@@ -74,15 +75,12 @@ def gathered(options: argparse.Namespace) -> pd.DataFrame:
     for number, folder in enumerate([options.sister, *options.also]):
         name = "sister" if not number else "-".join(folder.parts[-3:])
         model = None
-        for kind, worsen in (("as it is", None), ("hard" if number else "mild", HARD if number else MILD), ("ALL-IDB2", None)):
+        for kind, worsen in (("as it is", None), ("hard", HARD) if number else ("mild", MILD)):
             file = options.cache / f"{name}-{kind.replace(' ', '-')}.csv"
             if not file.is_file():
-                if kind == "ALL-IDB2" and number > 1:
-                    continue
                 if model is None:
                     model = with_known_images(load_model(folder), [s for s in samples if s.group not in held])
-                shown = list(open_dataset(options.data / "all_idb2")) if kind == "ALL-IDB2" else judged
-                found = gather_cells(shown, model, worsen=worsen, diameter_known=bool(number) or kind != "as it is")
+                found = gather_cells(judged, model, worsen=worsen, diameter_known=bool(number) or kind != "as it is")
                 with written_atomically(file) as draft:
                     found.to_csv(draft, index=False)
             tables.append(pd.read_csv(file).assign(network=name, kind=kind))
@@ -102,20 +100,20 @@ def figure(table: pd.DataFrame, target: str, column: str, statistic: str) -> str
 
 def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, options: argparse.Namespace) -> str:
     """Return the page of results in Markdown."""
-    command = f"python benchmarks/review.py ../shared/data --sister runs/{options.sister.name} --also " + " ".join(
-        "runs/" + "/".join(p.parts[-3:]) for p in options.also
-    )
+    others = " ".join(str(folder) for folder in options.also)
+    command = f"python benchmarks/review.py ../shared/data --sister {options.sister} --also {others}"
     lines = [
         "# Review",
         "",
         f"Written by `{command} --cache runs/review --out docs/results/review.md`; do not edit. "
         "The method is in [Review of doubtful cells](../method/review.md).",
         "",
-        "Scores were fitted on other images than those they judge, in five parts; 95 % intervals from a bootstrap over "
-        "groups of images. A class is wrong if the cell is one annotated cell by half and of another class; an outline is "
-        "bad if its IoU with the annotated cell is below 0.8.",
+        "Scores were fitted on other images than those they judge, in five parts; 95 % intervals from a bootstrap "
+        "over groups of images. A class is wrong if the cell is one annotated cell by half and of another class; an "
+        "outline is bad if its IoU with the annotated cell is below 0.8.",
         "",
-        "| AUROC | wrong class: n | review | class score | confidence | bad outline: n | review | outline score | confidence |",
+        "| AUROC | wrong class: n | review | class score | confidence "
+        "| bad outline: n | review | outline score | confidence |",
         "| --- " * 9 + "|",
     ]
     for name, table in rows.items():
@@ -136,13 +134,13 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
         lines.append(f"| {name} | {int(known['either'].sum())} of {len(known)} | " + " | ".join(values) + " |")
     lines += [
         "",
-        f"![Share of errors among the cells that are kept, against the share kept]({options.out.with_suffix('.png').name})",
+        f"![Share of errors among the cells kept, against the share kept]({options.out.with_suffix('.png').name})",
         "",
         "## What the scores are made of",
         "",
         f"Fitted on {len(learned)} cells, {int((learned['wrong'] == 1).sum())} with a wrong class and "
-        f"{int((learned['bad'] == 1).sum())} with a bad outline. Weights are for a doubt that grows by its spread; one that "
-        "made cells safer was held at 0. These are of all images together, as a model would hold them.",
+        f"{int((learned['bad'] == 1).sum())} with a bad outline. Weights are for a doubt that grows by its spread; one "
+        "that made cells safer was held at 0. These are of all images together, as a model would hold them.",
         "",
         "| doubt | wrong class | bad outline |",
         "| --- | --- | --- |",
@@ -163,7 +161,9 @@ def draw(rows: dict[str, pd.DataFrame], file: Path) -> None:
             panel.plot(100 * kept, 100 * risk_coverage(errors, known[column].to_numpy()), style, label=title)
         panel.plot(100 * kept, 100 * risk_coverage(errors, errors), ":", color="grey", label="perfect ranking")
         panel.axvline(100 * (1 - _SHARE), color="grey", linewidth=0.6)
-        panel.set(title=f"{name}\n{int(errors.sum())} errors in {len(errors)} cells", xlabel="cells kept, %", xlim=(0, 100))
+        panel.set(
+            title=f"{name}\n{int(errors.sum())} errors in {len(errors)} cells", xlabel="cells kept, %", xlim=(0, 100)
+        )
         panel.set_ylim(bottom=0)
         panel.set_ylabel("of them wrong, %")
         panel.legend(frameon=False)

@@ -1,4 +1,4 @@
-"""Are images that are no smear told from smears?
+"""Tell whether images that are no smear are told from smears.
 
 Writes a table::
 
@@ -29,10 +29,11 @@ from sgcldff_core.inference.tiling import DEFAULT_TILE
 from sgcldff_core.model import load_model
 from sgcldff_core.model.known_smears import LOOK, KnownSmears, image_look
 from sgcldff_core.smear import SmearSettings, make_smear
-from sgcldff_core.training.known import Seen, fit_known_smears, field_parts
+from sgcldff_core.training.known import Seen, field_parts, fit_known_smears
 from sgcldff_core.training.split import without_copies
 
 _LEARNED, _NEW = ("zheng", "bccd"), ("all_idb2",)
+_SMEARS = ("smear", "smear without leukocytes")
 _DRAWN = 30
 _BLURS = (0.05, 0.1, 0.2)  # sigma over the diameter of a cell
 _EVERY = 5  # of the fields of Zheng and BCCD is blurred
@@ -88,7 +89,9 @@ def _not_smears() -> Iterator[dict[str, object]]:
 
 def judged(looks: pd.DataFrame) -> pd.DataFrame:
     """Return the looks with their distance, each by figures that it had no part in."""
-    learned = looks["part"].isin(("zheng1", "zheng2", "bccd")) & looks["kind"].isin(("smear", "smear without leukocytes"))
+    learned = looks["part"].isin(("zheng1", "zheng2", "bccd")) & looks["kind"].isin(
+        ("smear", "smear without leukocytes")
+    )
     distance = np.full(len(looks), np.nan)
     distance[~learned] = _distances(_fitted(looks[learned]), looks[~learned])
     own = np.flatnonzero(learned)
@@ -110,7 +113,7 @@ def _distances(smears: KnownSmears, looks: pd.DataFrame) -> list[float]:
 
 def page(table: pd.DataFrame) -> str:
     """Return the page of results in Markdown."""
-    smear = table["kind"].isin(("smear", "smear without leukocytes"))
+    smear = table["kind"].isin(_SMEARS)
     blur = table["kind"].str.startswith("smear blurred")
     lines = [
         "# Smear or not",
@@ -118,9 +121,9 @@ def page(table: pd.DataFrame) -> str:
         "Written by `python benchmarks/smear_or_not.py ../shared/data --out docs/results/smears.md --cache "
         "runs/looks.csv`; do not edit.",
         "",
-        "Distance is `KnownSmears.distance`, above 1 is flagged. AUROC: each kind against all smears. The limit, 1, was set "
-        "by smears of Zheng and BCCD alone; what is measured was decided with the kinds *looked at before* in view, and "
-        "with smears of all sets, ALL-IDB2 included.",
+        "Distance is `KnownSmears.distance`, above 1 is flagged. AUROC: each kind against all smears. The limit, 1, "
+        "was set by smears of Zheng and BCCD alone; what is measured was decided with the kinds *looked at before* "
+        "in view, and with smears of all sets, ALL-IDB2 included.",
         "",
         "| smears, none of which its own figures know | images | median | 99th percentile | flagged |",
         "| --- | --- | --- | --- | --- |",
@@ -131,7 +134,11 @@ def page(table: pd.DataFrame) -> str:
             f"| {part}{'' if kind == 'smear' else ', without leukocytes'} | {len(x)} | {x.median():.2f} | "
             f"{x.quantile(0.99):.2f} | {int((x > 1).sum())} |"
         )
-    lines += ["", "| no smears, or out of focus | images | least | median | flagged | AUROC |", "| --- | --- | --- | --- | --- | --- |"]
+    lines += [
+        "",
+        "| no smears, or out of focus | images | least | median | flagged | AUROC |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     known = table.loc[smear, "distance"].to_numpy()
     groups = [
         *((f"{kind} ({part})", rows) for (part, kind), rows in table[~smear & ~blur].groupby(["part", "kind"])),
@@ -142,9 +149,7 @@ def page(table: pd.DataFrame) -> str:
     for name, rows in groups:
         x = rows["distance"].to_numpy()
         area = roc_auc_score(np.r_[np.zeros(len(known)), np.ones(len(x))], np.r_[known, x])
-        lines.append(
-            f"| {name} | {len(x)} | {x.min():.2f} | {np.median(x):.2f} | {int((x > 1).sum())} | {area:.4f} |"
-        )
+        lines.append(f"| {name} | {len(x)} | {x.min():.2f} | {np.median(x):.2f} | {int((x > 1).sum())} | {area:.4f} |")
     return "\n".join([*lines, ""])
 
 

@@ -38,7 +38,11 @@ class Degradation:
     stain: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.blur[0] <= self.blur[1] or not 1 <= self.pixels[0] <= self.pixels[1] or not 0 <= self.stain < 1:
+        if (
+            not 0 <= self.blur[0] <= self.blur[1]
+            or not 1 <= self.pixels[0] <= self.pixels[1]
+            or not 0 <= self.stain < 1
+        ):
             raise ConfigError(f"a degradation goes from less to more, and its stain stays below 1; got {self}")
 
     def apply(self, image: NDArray[np.uint8], diameter: float, key: str) -> NDArray[np.uint8]:
@@ -53,7 +57,9 @@ class Degradation:
         key : str
             Decides what is done and how much; the same key, the same image.
         """
-        rng = np.random.default_rng(int(hashlib.md5((key + self.name).encode(), usedforsecurity=False).hexdigest()[:8], 16))
+        rng = np.random.default_rng(
+            int(hashlib.md5((key + self.name).encode(), usedforsecurity=False).hexdigest()[:8], 16)
+        )
         kind = rng.integers(3)
         if kind == 0:
             return blurred(image, rng.uniform(*self.blur) * diameter)

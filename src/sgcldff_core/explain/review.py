@@ -128,7 +128,7 @@ def reasons_by_rule(
         words = _words(classes, p, cell)
         unusual = [name for name in DOUBTS if doubts[name][i] > rule.usual[name]]
         if not unusual and not grave:
-            unusual = [max(DOUBTS, key=lambda name: float(added[name][i]))]  # noqa: B023 - called at once
+            unusual = [max(DOUBTS, key=lambda name: float(added[name][i]))]
         named = {words[name] for name in unusual} | grave
         found.append("; ".join(reason for reason in _in_order(words, grave) if reason in named))
     return found

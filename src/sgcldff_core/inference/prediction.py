@@ -18,7 +18,7 @@ from sgcldff_core.inference.field import FieldView, look_again, look_at
 from sgcldff_core.inference.resampling import resize_labels, resize_map
 from sgcldff_core.inference.scale import find_scale
 from sgcldff_core.inference.tiling import DEFAULT_TILE
-from sgcldff_core.inference.trust import gather_evidence, review_cells
+from sgcldff_core.inference.trust import distance_from_smears, gather_evidence, review_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ __all__ = ["Prediction", "describe_cells", "predict_image"]
 
 _ONE_MIRROR = [(False, True)]
 _ALL_MIRRORS = [(False, True), (True, False), (True, True)]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
@@ -191,12 +192,11 @@ def describe_cells(
     named = classify_cells(model, view.maps, view.labels)
     step("explaining")
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
-    canonical = model.config.canonical_diameter
     evidence = gather_evidence(
         model, view.image, view.labels, view.maps, looks, named.probabilities, agreement, _at_border(view.labels)
     )
     consistency, reasons = review_cells(model, named.probabilities, agreement, evidence)
-    unlike = None if model.known_smears is None else model.known_smears.distance(view.image, canonical)
+    unlike = distance_from_smears(model, view.image, view.labels)
     if unlike is not None and unlike > 1:
         reasons = ["; ".join(filter(None, (UNLIKE_A_SMEAR, reason))) for reason in reasons]
     step("drawing outlines")
@@ -219,7 +219,18 @@ def describe_cells(
     )
     stability, kept_evidence = evidence["stability"].to_numpy(np.float32), evidence.iloc[rows].reset_index(drop=True)
     gradcam = np.clip(resize_map(activation, labels.shape), 0, 1) if explain else None
-    return Prediction(labels, saliency, nucleus, gradcam, cells, float(view.diameter), model.name, stability[rows], kept_evidence, unlike)
+    return Prediction(
+        labels,
+        saliency,
+        nucleus,
+        gradcam,
+        cells,
+        float(view.diameter),
+        model.name,
+        stability[rows],
+        kept_evidence,
+        unlike,
+    )
 
 
 def _at_border(labels: NDArray[np.int32]) -> NDArray[np.bool_]:

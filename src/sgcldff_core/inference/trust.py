@@ -17,19 +17,23 @@ from sgcldff_core.explain import (
     threshold_stability,
 )
 from sgcldff_core.inference.classification import probabilities_and_features
-from sgcldff_core.inference.forward import FieldMaps
+from sgcldff_core.model.known_smears import LOOK, image_look
 from sgcldff_core.model.known_stains import cell_colours
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sgcldff_core.explain import Agreement
+    from sgcldff_core.inference.forward import FieldMaps
     from sgcldff_core.model import Model
 
-__all__ = ["REACH", "gather_evidence", "review_cells"]
+__all__ = ["REACH", "distance_from_smears", "gather_evidence", "review_cells"]
 
 REACH = 0.15
 """Of a diameter: what an unstable outline may gain or lose around a cell."""
+
+_EMPTY = np.log(0.15)  # of the look's density: not even a tenth of the field is stained
+_AROUND = 1.25  # diameters on each side of a cell's centre: as much as crops of single cells show
 
 
 def gather_evidence(
@@ -138,3 +142,35 @@ def review_cells(
         classes, probabilities, agreement, stability, consistency, size, nucleus, border.astype(bool)
     )
     return consistency, reasons
+
+
+def distance_from_smears(model: Model, image: NDArray[np.uint8], labels: NDArray[np.int32]) -> float | None:
+    """Return how far an image is from a stained smear in focus; above 1 it is taken for none.
+
+    Of a field that is almost empty, the surroundings of the largest cell are judged: glass looks like
+    nothing.
+
+    Parameters
+    ----------
+    model : Model
+        The one that looked.
+    image : ndarray
+        (h, w, 3) uint8 RGB at the canonical scale.
+    labels : ndarray
+        (h, w) int32, the cells numbered 1..N.
+
+    Returns
+    -------
+    float or None
+        See `sgcldff_core.model.known_smears.KnownSmears.distance`; None for a model without.
+    """
+    if model.known_smears is None:
+        return None
+    diameter = model.config.canonical_diameter
+    look = image_look(image, diameter)
+    if labels.any() and look[list(LOOK).index("density")] < _EMPTY:
+        largest = np.bincount(labels.ravel())[1:].argmax() + 1
+        y, x = (int(np.mean(places)) for places in np.nonzero(labels == largest))
+        half = int(_AROUND * diameter)
+        look = image_look(image[max(y - half, 0) : y + half, max(x - half, 0) : x + half], diameter)
+    return model.known_smears.distance_of_look(look)

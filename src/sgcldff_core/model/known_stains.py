@@ -90,7 +90,9 @@ class KnownStains:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        stains = [{"name": s.name, "mean": list(s.mean), "spread": [list(row) for row in s.spread]} for s in self.stains]
+        stains = [
+            {"name": s.name, "mean": list(s.mean), "spread": [list(row) for row in s.spread]} for s in self.stains
+        ]
         return {"unit": self.unit, "stains": stains}
 
     @classmethod

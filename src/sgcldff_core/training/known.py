@@ -176,9 +176,7 @@ def _look(known: dict[str, NDArray[np.float64]]) -> tuple[NDArray[np.float64], N
     return mean, np.asarray(np.linalg.cholesky(np.linalg.inv(correlation)) / scale[:, None])
 
 
-def _without_cells(
-    image: NDArray[np.uint8], labels: NDArray[np.int32], diameter: float
-) -> Iterator[NDArray[np.uint8]]:
+def _without_cells(image: NDArray[np.uint8], labels: NDArray[np.int32], diameter: float) -> Iterator[NDArray[np.uint8]]:
     """Yield a quarter of a field that shows no leukocyte, if there is one and it is wide enough."""
     height, width = labels.shape[0] // 2, labels.shape[1] // 2
     if min(height, width) < diameter:
