@@ -13,6 +13,7 @@ MOST_BYTES = 25_000_000
 
 IN_WHEEL = {
     "napari_sgcldff/napari.yaml",
+    "sgcldff_core/export/page/report.html.jinja",
     "sgcldff_core/models/leukocytes/CARD.md",
     "sgcldff_core/models/leukocytes/model.json",
     "sgcldff_core/models/leukocytes/model.safetensors",

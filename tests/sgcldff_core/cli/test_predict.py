@@ -126,6 +126,7 @@ def test_run_json_says_what_was_done(predicted: tuple[Result, Path], inputs: Pat
         "explain": True,
         "workers": 1,
         "device": report["parameters"]["device"],
+        "engine": "torch",
     }
     assert {"sgcldff", "python", "torch", "numpy"} <= set(report["versions"])
     assert [i["image"] for i in report["images"]] == ["one", "blank", "one-2"]
