@@ -126,6 +126,22 @@ def test_the_image_itself_is_a_level_for_references(shipped: Model, smear: Smear
         explain_field(image, labels, shipped, diameter=70, level=1)
 
 
+@pytest.mark.parametrize("name", ["swin-tiny", "deeplabv3plus-mobilenetv2", "unet-efficientnet-lite0"])
+def test_baselines_are_explained_like_ours(name: str, smear: Smear) -> None:
+    """Their stems and deepest levels have other strides than ours."""
+    pytest.importorskip("segmentation_models_pytorch")
+    torch.manual_seed(0)
+    config = ModelConfig(architecture=name)
+    model = Model("random", config, build_network(config).eval())
+    for level, target in ((None, "class"), (None, "mask"), (32, "class")):
+        cells = explain_field(
+            np.asarray(smear.image), smear.labels, model, diameter=110, level=level, target=target, method="hirescam"
+        )
+        assert len(cells) == len(np.unique(smear.labels)) - 1
+        assert all(np.isfinite(cell.activation).all() for cell in cells)
+        assert any(cell.activation.any() for cell in cells)
+
+
 def test_parts_hold_their_cells_whole() -> None:
     """Every cell is in exactly one part, and as far from its cut sides as the tiling allows."""
     labels = np.zeros((600, 900), np.int32)
