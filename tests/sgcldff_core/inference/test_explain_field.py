@@ -59,7 +59,7 @@ def test_it_is_the_grad_cam_that_the_viewer_shows(shipped: Model, smear: Smear) 
     found = explain_field(image, smear.labels, shipped, diameter=70, kinds=[cell.named for cell in viewed])
     for one, other in zip(viewed, found, strict=True):
         assert one.window == other.window
-        assert np.corrcoef(one.activation[one.named].ravel(), other.activation.ravel())[0, 1] > 0.9
+        assert np.corrcoef(one.activation[one.named].ravel(), other.activation.ravel())[0, 1] > 0.8
 
 
 def test_a_window_gives_the_map_of_the_whole_part(shipped: Model, field: LabelledField) -> None:
