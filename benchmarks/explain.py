@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--model", default=None)
     parser.add_argument("--diameter", type=float, default=110.0)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--slow", action="store_true", help="the references too")
+    parser.add_argument("--slow", action="store_true", help="Score-CAM and the references too, on the fused map")
     options = parser.parse_args()
 
     settings = SmearSettings(leukocytes=8, diameter=options.diameter)

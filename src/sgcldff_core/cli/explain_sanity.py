@@ -62,7 +62,7 @@ def check_sanity(
     check_method(method, level)
     check_target(target)
     loaded = load_model(model, device=choose_device(device))
-    settings = SmearSettings(height=360, width=480, leukocytes=6, diameter=90, touching=0, cut=0, stain="wright")
+    settings = SmearSettings(leukocytes=8, diameter=110, touching=0, cut=0, stain="wright")
     with progress_bar() as bar:
         task = bar.add_task("drawing smears", total=None)
         smears = [make_smear(seed, settings) for seed in range(_SMEARS)]

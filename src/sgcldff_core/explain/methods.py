@@ -36,7 +36,7 @@ class Method:
         looks at its own outline only, so that of these methods the energy inside the outline says
         nothing on the fused map.
     slow : bool
-        Whether it is a reference, too slow for daily use.
+        Whether it is too slow for daily use.
     on_image : bool
         Whether it makes sense on the image itself, whose three channels are no features.
     """
@@ -56,7 +56,7 @@ METHODS: dict[str, Method] = {
         Method("gradcam++", "Grad-CAM++", grad_cam_plus_plus),
         Method("hirescam", "HiResCAM", hires_cam, confined=True, on_image=True),
         Method("eigencam", "Eigen-CAM", eigen_cam),
-        Method("scorecam", "Score-CAM", score_cam),
+        Method("scorecam", "Score-CAM", score_cam, slow=True),
         Method("occlusion", "Occlusion", occlusion, confined=True, slow=True, on_image=True),
         Method(
             "integrated-gradients",

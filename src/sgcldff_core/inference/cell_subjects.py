@@ -159,7 +159,7 @@ def _subjects(
     own = (labels == torch.tensor(cells, device=labels.device)[:, None, None]).float()
     probability = _cut(part.logits[:, :2], windows, 1).sigmoid()
     inside, nuclei = F.avg_pool2d(probability * own[:, None], FUSED_STRIDE).unbind(1)
-    stem, prior = _cut(part.stem, windows, 2), _cut(part.prior, windows, 1)
+    stem, prior = _cut(part.stem, windows, _stride_of(part, part.stem)), _cut(part.prior, windows, 1)
     network = part.network
     fused_of = _way_to_fused(part, windows, index, stride, stem, prior)
 
@@ -180,6 +180,7 @@ def _subjects(
         activation, neutral = _cut(part.image, windows, 1), network.mean.flatten()
     else:
         source = part.fused if index is None else part.levels[index]
+        stride = _stride_of(part, source)
         activation = _cut(source, windows, stride)
         neutral = activation.new_zeros(activation.shape[1])
     if classes is None:
@@ -218,8 +219,13 @@ def _way_to_fused(
         return from_image
     if index is None:
         return from_fused
-    held = [_cut(level, windows, LEVEL_STRIDES[i]) for i, level in enumerate(part.levels)]
+    held = [_cut(level, windows, _stride_of(part, level)) for level in part.levels]
     return from_level
+
+
+def _stride_of(part: EncodedPart, maps: Tensor) -> int:
+    # Other architectures than ours may stop halving before the deepest level, or have no map at stride 2.
+    return part.image.shape[-1] // maps.shape[-1]
 
 
 def _cut(maps: Tensor, windows: list[Window], stride: int) -> Tensor:

@@ -59,7 +59,7 @@ def test_it_is_the_grad_cam_that_the_viewer_shows(shipped: Model, smear: Smear) 
     found = explain_field(image, smear.labels, shipped, diameter=70, kinds=[cell.named for cell in viewed])
     for one, other in zip(viewed, found, strict=True):
         assert one.window == other.window
-        assert np.corrcoef(one.activation[one.named].ravel(), other.activation.ravel())[0, 1] > 0.9
+        assert np.corrcoef(one.activation[one.named].ravel(), other.activation.ravel())[0, 1] > 0.8
 
 
 def test_a_window_gives_the_map_of_the_whole_part(shipped: Model, field: LabelledField) -> None:
@@ -124,6 +124,22 @@ def test_the_image_itself_is_a_level_for_references(shipped: Model, smear: Smear
     assert all(cell.activation.max() == 1 for cell in cells)
     with pytest.raises(ConfigError, match="gradcam looks at features, not at the image itself"):
         explain_field(image, labels, shipped, diameter=70, level=1)
+
+
+@pytest.mark.parametrize("name", ["swin-tiny", "deeplabv3plus-mobilenetv2", "unet-efficientnet-lite0"])
+def test_baselines_are_explained_like_ours(name: str, smear: Smear) -> None:
+    """Their stems and deepest levels have other strides than ours."""
+    pytest.importorskip("segmentation_models_pytorch")
+    torch.manual_seed(0)
+    config = ModelConfig(architecture=name)
+    model = Model("random", config, build_network(config).eval())
+    for level, target in ((None, "class"), (None, "mask"), (32, "class")):
+        cells = explain_field(
+            np.asarray(smear.image), smear.labels, model, diameter=110, level=level, target=target, method="hirescam"
+        )
+        assert len(cells) == len(np.unique(smear.labels)) - 1
+        assert all(np.isfinite(cell.activation).all() for cell in cells)
+        assert any(cell.activation.any() for cell in cells)
 
 
 def test_parts_hold_their_cells_whole() -> None:
