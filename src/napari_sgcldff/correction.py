@@ -19,10 +19,11 @@ from napari_sgcldff.edit_steps import Change
 from napari_sgcldff.edited_rows import in_review_order
 from napari_sgcldff.metadata import NUCLEUS
 from napari_sgcldff.outline_edits import cell_under_line
-from napari_sgcldff.pairing import centre_view, plane_name, plane_source, saliency_of, show_plane, shown_plane
+from napari_sgcldff.pairing import plane_name, plane_source, saliency_of, show_plane, shown_plane
 from napari_sgcldff.session import session_of
 from napari_sgcldff.snapshots import Snapshots
 from napari_sgcldff.step_making import check_numbers
+from napari_sgcldff.view import look_at
 from sgcldff_core.errors import SgcldffError
 
 if TYPE_CHECKING:
@@ -175,7 +176,9 @@ class Correction:
             curation = self.curation
             show_plane(self.viewer, self.cells, curation.plane_of(label))
             row = curation.table.loc[label]  # measured when its plane is first shown
-            centre_view(self.viewer, self.cells, curation.plane, row["centroid_y"], row["centroid_x"])
+            place = (row["centroid_y"], row["centroid_x"])
+            if np.isfinite(place).all():
+                look_at(self.viewer, self.cells, (*curation.plane, *place))
         self._session.label = label
         if label and self.cells.selected_label != label:
             self.cells.selected_label = label

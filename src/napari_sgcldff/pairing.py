@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sgcldff.layers import KEY, Source, is_smear
-from napari_sgcldff.view import camera_of
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "centre_view",
     "image_of",
     "plane_name",
     "plane_source",
@@ -84,24 +82,6 @@ def show_plane(viewer: ViewerModel, cells: Labels, plane: tuple[int, ...]) -> No
         world = cells.data_to_world((*plane, 0, 0))
         for axis in range(len(plane)):
             viewer.dims.set_point(viewer.dims.ndim - cells.ndim + axis, world[axis])
-
-
-def centre_view(viewer: ViewerModel, cells: Labels, plane: tuple[int, ...], y: float, x: float) -> None:
-    """Move the view so that a point of a layer, in px, is in its middle.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        Its zoom stays.
-    cells : Labels
-        The layer.
-    plane : tuple of int
-        Indices on its axes before rows and columns.
-    y, x : float
-        In px of the layer's data; nothing happens if one is not finite.
-    """
-    if np.isfinite([y, x]).all():
-        camera_of(viewer).center = tuple(cells.data_to_world((*plane, y, x)))[-3:]
 
 
 def plane_source(image: Image, cells: Labels, plane: tuple[int, ...]) -> Source:

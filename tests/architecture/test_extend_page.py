@@ -69,9 +69,11 @@ def test_the_page_shows_every_file_that_it_draws() -> None:
 
 
 def test_open_dataset_finds_the_format(package: Path, tmp_path: Path) -> None:
-    assert "point_tables" in formats()
+    reader = formats()["point_tables"]
+    assert not reader.sniff(tmp_path)
     (tmp_path / "slides").mkdir()
     _its_tests(package).test_a_folder_of_point_tables(tmp_path / "slides")
+    assert reader.sniff(tmp_path)
 
 
 def test_compute_prior_finds_the_prior(package: Path) -> None:

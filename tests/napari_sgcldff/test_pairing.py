@@ -11,7 +11,6 @@ from napari.components import ViewerModel
 
 from napari_sgcldff.layers import KEY, Source, prediction_layers, show_layers
 from napari_sgcldff.pairing import (
-    centre_view,
     image_of,
     plane_name,
     plane_source,
@@ -19,7 +18,6 @@ from napari_sgcldff.pairing import (
     show_plane,
     shown_plane,
 )
-from napari_sgcldff.view import camera_of
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.smear import Smear
 
@@ -68,7 +66,3 @@ def test_planes_are_found_by_where_they_lie() -> None:
     image.metadata[KEY] = {"names": ["a", "b", "c", "d"], "sizes": [(10, 12)] * 3 + [(8, 9)]}
     assert plane_name(image, cells, (3,)) == "d"
     assert plane_source(image, cells, (3,)).image.shape == (8, 9, 3)
-    centre_view(viewer, cells, (3,), 4, 6)
-    assert camera_of(viewer).center[-2:] == (2, 3)
-    centre_view(viewer, cells, (3,), np.nan, 6)
-    assert camera_of(viewer).center[-2:] == (2, 3)

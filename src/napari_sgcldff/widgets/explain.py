@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -18,6 +16,8 @@ from napari_sgcldff.explaining import LEVELS, Answer, Question, answer, gradcam_
 from napari_sgcldff.layers import KEY, is_smear, show_layers
 from napari_sgcldff.session import session_of
 from napari_sgcldff.tasks import Ending
+from napari_sgcldff.view import bare
+from napari_sgcldff.widgets.canvas_clicks import on_click
 from napari_sgcldff.widgets.explanation_view import ExplanationView
 from napari_sgcldff.widgets.layer_choice import LayerChoice
 from napari_sgcldff.widgets.listening import listen
@@ -188,9 +188,7 @@ class ExplainWidget(QWidget):
         events = self._session.events
         listen(self, events.label, events.cells, to=self._take_session)
         listen(self, events.model, events.diameter, to=self._refresh)
-        callback = partial(_clicked, weakref.ref(self))
-        self._viewer.mouse_drag_callbacks.append(callback)
-        self.destroyed.connect(partial(_forget, self._viewer.mouse_drag_callbacks, callback))
+        on_click(self, bare(self._viewer), self._pick)
 
     def _pick(self, event: Any) -> None:
         """Take the cell under the mouse."""
@@ -272,21 +270,3 @@ class ExplainWidget(QWidget):
 
 def _is_labels(layer: object) -> bool:
     return isinstance(layer, Labels)
-
-
-def _clicked(widget: weakref.ref[ExplainWidget], viewer: object, event: Any) -> Iterator[None]:
-    """Tell a click from a drag."""
-    yield
-    dragged = False
-    while event.type == "mouse_move":
-        dragged = True
-        yield
-    explain = widget()
-    if explain is not None and not dragged:
-        explain._pick(event)
-
-
-def _forget(callbacks: list[Any], callback: Any, *_: object) -> None:
-    """Take no more clicks once the window is gone."""
-    if callback in callbacks:
-        callbacks.remove(callback)

@@ -106,6 +106,7 @@ def _wait(qtbot: QtBot, widget: ExplainWidget) -> None:
 def _click(viewer: Any, position: tuple[float, float], *, drag: bool = False) -> None:
     event = types.SimpleNamespace(
         position=position,
+        pos=(50, 50),
         view_direction=None,
         dims_displayed=[0, 1],
         type="mouse_press",
@@ -116,7 +117,7 @@ def _click(viewer: Any, position: tuple[float, float], *, drag: bool = False) ->
     )
     mouse_press_callbacks(viewer, event)
     if drag:
-        event.type, event.is_dragging = "mouse_move", True
+        event.type, event.is_dragging, event.pos = "mouse_move", True, (50, 60)
         mouse_move_callbacks(viewer, event)
     event.type = "mouse_release"
     mouse_release_callbacks(viewer, event)
