@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from sgcldff_core.errors import FormatError
-
 __all__ = ["MEMORY", "RememberedCells", "read_memory"]
 
 MEMORY = "memory.safetensors"
@@ -67,7 +65,7 @@ class RememberedCells:
 
 
 def read_memory(folder: Path, sha256: str) -> RememberedCells | None:
-    """Return what a model remembers; None where it has no memory, or one of other weights.
+    """Return what a model remembers; None where it has none, or one of other weights or damaged.
 
     Parameters
     ----------
@@ -75,11 +73,6 @@ def read_memory(folder: Path, sha256: str) -> RememberedCells | None:
         Of the model.
     sha256 : str
         Of its weights.
-
-    Raises
-    ------
-    FormatError
-        If the file is damaged.
     """
     path = folder / MEMORY
     if not path.is_file():
@@ -89,8 +82,8 @@ def read_memory(folder: Path, sha256: str) -> RememberedCells | None:
             notes = json.loads(file.metadata()["notes"])
             features = file.get_tensor("features").astype(np.float32)
             classes, stale = tuple(map(str, notes["classes"])), notes["sha256"] != sha256
-    except (SafetensorError, KeyError, TypeError, ValueError) as broken:
-        raise FormatError(path, f"is no memory of a model ({broken})", "delete it, or get the model again") from broken
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        return None  # only what learns from it needs it whole, and says so: training.memory
     return None if stale or not len(classes) or len(features) != len(classes) else RememberedCells(features, classes)
 
 
