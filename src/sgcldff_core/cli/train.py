@@ -105,7 +105,8 @@ def _launch(settings: TrainingConfig, device: str, devices: int) -> Fabric:
         )
     except (TypeError, ValueError, RuntimeError) as refused:
         raise ConfigError(f"device {device!r} x {processes}, precision {settings.precision!r}: {refused}") from refused
-    fabric.launch()
+    if os.environ.get("LT_CLI_USED", "0") == "0":  # ``fabric run`` has launched it, and refuses to be asked again
+        fabric.launch()
     return fabric
 
 
