@@ -21,7 +21,13 @@ _LABELS, _TABLE = "_labels.ome.zarr", "_cells.parquet"
 
 
 def slide_reader(path: Path) -> Any:
-    """Return what reads a path if it is a slide or the labels of one, else None."""
+    """Return what reads a path if it is a slide or the labels of one, else None.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder such as an OME-Zarr group; it need not exist.
+    """
     if is_slide_output(path):
         return read_slide_labels
     if path.suffix.lower() in (".zarr", ".tif", ".tiff", ".svs") and is_slide(path):
@@ -30,7 +36,13 @@ def slide_reader(path: Path) -> Any:
 
 
 def is_slide_output(path: Path) -> bool:
-    """Tell whether a folder is the label image of a slide, with its table beside it."""
+    """Tell whether a folder is the label image of a slide, with its table beside it.
+
+    Parameters
+    ----------
+    path : Path
+        Of the OME-Zarr group; it need not exist.
+    """
     return path.name.endswith(_LABELS) and _table_of(path).is_file()
 
 

@@ -116,7 +116,13 @@ def _codec_names(metadata: Any) -> Iterator[str]:
 
 
 def level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return the sizes of a pyramid: each half of the one before, until the longer side is at most 1024 px."""
+    """Return the sizes of a pyramid: each half of the one before, until the longer side is at most 1024 px.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the finest level in px.
+    """
     shapes = [shape]
     while max(shapes[-1]) > _SMALLEST:
         shapes.append((-(-shapes[-1][0] // 2), -(-shapes[-1][1] // 2)))

@@ -83,7 +83,13 @@ class Level:
         return self.read((y0, x0, y1, x1))
 
     def as_dask(self, chunk: int = 1024) -> da.Array:
-        """Return the level as a dask array (H, W, 3) uint8 that reads a chunk when it is asked for."""
+        """Return the level as a dask array (H, W, 3) uint8 that reads a chunk when it is asked for.
+
+        Parameters
+        ----------
+        chunk : int
+            Longest side of a chunk in px.
+        """
         import dask.array as da
         from dask import delayed
 
@@ -155,6 +161,15 @@ class Pyramid:
     ) -> Pyramid:
         """Put levels together, and tell by the coarsest how bright its brightest pixel can be.
 
+        Parameters
+        ----------
+        levels : sequence of Level
+            At least one, in any order. Unless they are uint8, all get the `brightest` that is found.
+        path : Path, optional
+            Of the file, also for messages.
+        close : callable
+            Takes nothing; closes what the levels are read from.
+
         Raises
         ------
         FormatError
@@ -175,7 +190,13 @@ class Pyramid:
 
     @classmethod
     def of_arrays(cls, *arrays: Any) -> Pyramid:
-        """Take arrays, such as those of dask, (H, W), (H, W, 3) or (3, H, W), of one plane at one or more sizes."""
+        """Take arrays, such as those of dask, (H, W), (H, W, 3) or (3, H, W), of one plane at one or more sizes.
+
+        Parameters
+        ----------
+        *arrays : Any
+            With ``shape``, ``dtype`` and slicing, in any order; 1, 3 or 4 channels.
+        """
         levels = []
         for array in arrays:
             last = array.ndim == 3 and array.shape[-1] in (1, 3, 4)
@@ -189,11 +210,23 @@ class Pyramid:
         return self.levels[0].shape
 
     def factor(self, level: int) -> float:
-        """Return how many px of the finest level one px of another stands for, along a side."""
+        """Return how many px of the finest level one px of another stands for, along a side.
+
+        Parameters
+        ----------
+        level : int
+            Index into the levels, 0 for the finest.
+        """
         return float(np.sqrt(np.prod(self.shape, dtype=float) / np.prod(self.levels[level].shape, dtype=float)))
 
     def level_for(self, most: float) -> int:
-        """Return the coarsest level whose `factor` is not above `most`; the finest if there is none."""
+        """Return the coarsest level whose `factor` is not above `most`; the finest if there is none.
+
+        Parameters
+        ----------
+        most : float
+            Px of the finest level for one px of the one to be read, along a side.
+        """
         fitting = [index for index in range(len(self.levels)) if self.factor(index) <= most]
         return fitting[-1] if fitting else 0
 

@@ -16,7 +16,13 @@ __all__ = ["is_tiled_pyramid", "open_tiff_levels"]
 
 
 def is_tiled_pyramid(path: Path) -> bool:
-    """Tell whether a TIFF holds its first image at several sizes."""
+    """Tell whether a TIFF holds its first image at several sizes.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF file.
+    """
     with TiffFile(path) as tiff:
         return len(tiff.series[0].levels) > 1
 

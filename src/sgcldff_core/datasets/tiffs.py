@@ -47,7 +47,13 @@ def is_tiff(path: Path) -> bool:
 
 
 def check_whole(path: Path) -> None:
-    """Refuse a TIFF that ends before its last page or description: tifffile would make do with the rest."""
+    """Refuse a TIFF that ends before its last page or description: tifffile would make do with the rest.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF or BigTIFF, of either byte order.
+    """
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
@@ -185,7 +191,17 @@ def _by_pillow(path: Path, series: TiffPageSeries, max_pixels: int | None, numbe
 
 
 def refuse_truncated(path: Path, page: TiffPage | TiffFrame, blocks: list[tuple[int, int]]) -> None:
-    """Refuse blocks (offset, bytes) behind the end of the file: tifffile would fill them with zeros."""
+    """Refuse blocks (offset, bytes) behind the end of the file: tifffile would fill them with zeros.
+
+    Parameters
+    ----------
+    path : Path
+        For the message.
+    page : TiffPage or TiffFrame
+        Any of the file, which is open.
+    blocks : list of tuple of int
+        Each block's place in the file and its length, in bytes.
+    """
     size = page.parent.filehandle.size
     if any(offset + count > size for offset, count in blocks):
         raise UnreadableImageError(path, "the image is truncated", "copy it again from its source")
