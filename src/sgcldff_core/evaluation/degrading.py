@@ -81,6 +81,14 @@ HARD = Degradation("hard", (0.03, 0.09), (10, 28), 0.4)
 
 
 def blurred(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
-    """Return (H, W, 3) uint8 RGB out of focus, sigma in px."""
+    """Return an image out of focus, (H, W, 3) uint8 RGB.
+
+    Parameters
+    ----------
+    image : ndarray
+        (H, W, 3) uint8 RGB.
+    sigma : float
+        Standard deviation of the Gaussian in px.
+    """
     soft = [ndimage.gaussian_filter(image[..., c].astype(np.float32), sigma) for c in range(3)]
     return np.asarray(np.rint(np.stack(soft, axis=-1)), np.uint8)

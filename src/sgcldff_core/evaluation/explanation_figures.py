@@ -163,7 +163,17 @@ def measure_sample(sample: Sample, model: Model, rows: Sequence[Row]) -> ImageEx
 
 
 def parse_rows(methods: Iterable[str], levels: Iterable[int | None], target: str = "class") -> tuple[Row, ...]:
-    """Return the rows of every method on every level, controls once each."""
+    """Return the rows of every method on every level, controls once each.
+
+    Parameters
+    ----------
+    methods : iterable of str
+        Of `sgcldff_core.explain.METHODS` or `CONTROLS`; not checked.
+    levels : iterable of int or None
+        Strides, 1 for the image, None for the fused map.
+    target : {"class", "mask"}
+        What is explained; deletion and insertion are measured for the class only.
+    """
     chosen = tuple(levels)
     rows = [
         Row(method, level, target, target == "class")

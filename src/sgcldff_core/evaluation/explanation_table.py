@@ -38,12 +38,24 @@ _TITLES = {"even": "even map", "prior": "saliency prior", "outline": "outline as
 
 
 def level_name(level: int | None) -> str:
-    """Return what a level is called in tables: the fused map, the image, or a stride."""
+    """Return what a level is called in tables: the fused map, the image, or a stride.
+
+    Parameters
+    ----------
+    level : int or None
+        Stride, 1 for the image, None for the fused map.
+    """
     return {None: "fused map", 1: "image"}.get(level, f"stride {level}")
 
 
 def row_means(cells: Sequence[ExplainedCell]) -> dict[str, float]:
-    """Return the mean of every figure over cells; a figure that no cell has is missing."""
+    """Return the mean of every figure over cells; a figure that no cell has is missing.
+
+    Parameters
+    ----------
+    cells : sequence of ExplainedCell
+        Of one row; each weighs the same, whichever image it is in.
+    """
     values = [_flat(cell) for cell in cells]
     means = {}
     for name in COLUMNS:
@@ -125,6 +137,11 @@ def confined(row: Row) -> bool:
 
     On the fused map the class is pooled inside the outline and the mask is read a few pixels around
     it; what lies below the fused map is seen from further away.
+
+    Parameters
+    ----------
+    row : Row
+        Its method and level decide.
     """
     if row.method in CONTROLS:
         return row.method == "outline"

@@ -47,7 +47,13 @@ def cross_fitted(judged: pd.DataFrame, learned: pd.DataFrame, folds: int = 5) ->
 
 
 def auroc(errors: NDArray[np.floating], score: NDArray[np.floating]) -> float:
-    """Return how probable it is that an error scores above what is right; NaN without either."""
+    """Return how probable it is that an error scores above what is right; NaN without either.
+
+    Parameters
+    ----------
+    errors, score : ndarray
+        (N,) as for `caught`; of equal scores half are taken to be above.
+    """
     wrong = int(errors.sum())
     if not 0 < wrong < len(errors):
         return float("nan")

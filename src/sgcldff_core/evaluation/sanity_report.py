@@ -54,7 +54,7 @@ class SanityReport:
 
     @property
     def findings(self) -> dict[str, bool]:
-        """Statements and whether they hold; a map worth looking at needs all of them."""
+        """Whether each statement holds; a map worth looking at needs all of them."""
         ranks = {name: rank for name, (rank, _) in self.depths.items() if name != INTACT}
         found = {
             f"changes with the weights of the {next(iter(ranks))}": next(iter(ranks.values())) < _LIMIT,

@@ -74,6 +74,11 @@ METHODS: dict[str, Method] = {
 def find_method(name: str) -> Method:
     """Return a method by its name.
 
+    Parameters
+    ----------
+    name : str
+        As the command line calls it.
+
     Raises
     ------
     ConfigError

@@ -48,7 +48,7 @@ class LeukocyteCount:
 
     @property
     def total(self) -> int:
-        """Cells that were counted."""
+        """Number of cells that were counted."""
         return sum(row.count for row in self.classes)
 
 
@@ -63,6 +63,7 @@ def read_count(folder: Path | str) -> LeukocyteCount:
     Returns
     -------
     LeukocyteCount
+        Of all images together; cells without a class are not counted, which its notes say.
 
     Raises
     ------

@@ -86,7 +86,15 @@ def picture_cell(
 
 
 def as_data_uri(picture: Image.Image, quality: int = 86) -> str:
-    """Return a picture as the ``data:`` address of a JPEG."""
+    """Return a picture as the ``data:`` address of a JPEG.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        In a mode that JPEG has, such as RGB.
+    quality : int
+        Of the JPEG, 0 to 95.
+    """
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

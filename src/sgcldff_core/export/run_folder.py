@@ -78,7 +78,13 @@ class Run:
     cells: pd.DataFrame
 
     def counts(self, image: str | None = None) -> dict[str, int]:
-        """Return the number of cells of each class, in one image or in all."""
+        """Return the number of cells of each class, in one image or in all.
+
+        Parameters
+        ----------
+        image : str, optional
+            As the table calls it; all images by default.
+        """
         cells = self.cells if image is None else self.cells[self.cells["image"] == image]
         return {str(name): int(count) for name, count in cells["class"].value_counts().items()}
 
