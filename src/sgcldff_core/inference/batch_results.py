@@ -94,12 +94,12 @@ class BatchResult:
 
     @property
     def failures(self) -> tuple[FileResult, ...]:
-        """Files that could not be used."""
+        """The files that could not be used."""
         return tuple(file for file in self.files if file.problem)
 
     @property
     def count(self) -> int:
-        """Cells in all images and slides."""
+        """Number of cells in all images and slides."""
         return sum(len(file.cells) for file in self.files if file.cells is not None)
 
     @property

@@ -63,7 +63,17 @@ def _loaded(source: ModelSource) -> Model:
 
 
 def do_with_model(source: ModelSource, task: Callable[[Model, Item], Result], item: Item) -> Result:
-    """Do a task in a worker, with the model that its process keeps."""
+    """Do a task in a worker, with the model that its process keeps.
+
+    Parameters
+    ----------
+    source : ModelSource
+        Of the model; the one used last stays loaded.
+    task : callable
+        Takes the model and the item.
+    item : Any
+        What it is done to.
+    """
     return task(_loaded(source), item)
 
 
@@ -123,7 +133,19 @@ class Cluster:
 
     @classmethod
     def of_model(cls, client: Client, model: Model, name: str | None, device: str) -> Cluster:
-        """Have the workers load the model that this process has loaded by a name."""
+        """Have the workers load the model that this process has loaded by a name.
+
+        Parameters
+        ----------
+        client : distributed.Client
+            Connected; closed by who made it.
+        model : Model
+            By whose hash the workers know that theirs is the same.
+        name : str or None
+            By which it was loaded; a folder must lie at the same path for the workers.
+        device : str
+            For torch, in the workers.
+        """
         folder = name is not None and Path(name).is_dir()
         where = str(Path(str(name)).resolve()) if folder else name
         return cls(client, ModelSource(where, model.sha256, device))
@@ -131,7 +153,13 @@ class Cluster:
     def each(
         self, task: Callable[[Model, Item], Result], items: Sequence[Item]
     ) -> Generator[tuple[Item, Result | ClusterError]]:
-        """Do a task for each item, see `sgcldff_core.inference.workforce.Workforce.each`."""
+        """Do a task for each item, see `sgcldff_core.inference.workforce.Workforce.each`.
+
+        Parameters
+        ----------
+        task, items
+            As there; both are pickled.
+        """
         from distributed import as_completed
 
         waiting = iter(items)

@@ -26,7 +26,13 @@ _INK, _PAPER = (20, 20, 20), (250, 250, 250)
 
 
 def coloured(activation: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Return a map (H, W) of values in [0, 1] as (H, W, 3) uint8 RGB."""
+    """Return a map in `COLOURS`, (H, W, 3) uint8 RGB.
+
+    Parameters
+    ----------
+    activation : ndarray
+        (H, W) float; clipped to [0, 1].
+    """
     colours = np.asarray(matplotlib.colormaps[COLOURS](np.clip(activation, 0, 1)))
     return np.asarray(np.rint(255 * colours[..., :3]), np.uint8)
 

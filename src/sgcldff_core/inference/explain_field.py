@@ -49,6 +49,13 @@ class CellMap:
 def check_method(method: str, level: int | None) -> None:
     """Refuse an unknown method, and one that cannot look at the image itself.
 
+    Parameters
+    ----------
+    method : str
+        Name that may be one of `sgcldff_core.explain.METHODS`.
+    level : int or None
+        Stride, `IMAGE_LEVEL` for the image itself, None for the fused map; other strides are not checked.
+
     Raises
     ------
     ConfigError
@@ -61,6 +68,11 @@ def check_method(method: str, level: int | None) -> None:
 
 def check_target(target: str) -> None:
     """Refuse a target that is none of `sgcldff_core.inference.cell_subjects.TARGETS`.
+
+    Parameters
+    ----------
+    target : str
+        What is to be explained.
 
     Raises
     ------

@@ -39,7 +39,13 @@ class FieldMaps:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Hold a network in evaluation mode, and put every part back to the mode it was in."""
+    """Hold a network in evaluation mode, and put every part back to the mode it was in.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Its parts may be in different modes.
+    """
     before = [(module, module.training) for module in network.modules()]
     if any(training for _, training in before):
         network.eval()

@@ -29,7 +29,15 @@ def cell_boxes(labels: NDArray[np.integer], numbers: NDArray[np.int64]) -> list[
 
 
 def widened(box: Window, shape: tuple[int, ...]) -> Window:
-    """Return a cell's box and half of its longer side around it, as far as the image reaches."""
+    """Return a cell's box and half of its longer side around it, as far as the image reaches.
+
+    Parameters
+    ----------
+    box : tuple of slice
+        Rows and columns of the cell, within the image.
+    shape : tuple of int
+        Height and width of the image in px.
+    """
     margin = int(np.ceil(_MARGIN * max(side.stop - side.start for side in box)))
     rows, columns = (
         slice(max(side.start - margin, 0), min(side.stop + margin, length))
@@ -73,7 +81,15 @@ def on_image(
 def sampled(
     values: NDArray[np.float32], place: Window, window: Window, factor: tuple[float, float], stride: float
 ) -> NDArray[np.float32]:
-    """Return a map of a part of the field at pixels of the image; see `on_image`."""
+    """Return a map of a part of the field at pixels of the image; see `on_image`.
+
+    Parameters
+    ----------
+    values : ndarray
+        (h, w) float32; linear between its pixels, beyond them as at the border.
+    place, window, factor, stride
+        As for `on_image`.
+    """
     # Pixel centres of the image, at the canonical scale, in the neighbourhood, on the level.
     y, x = (
         ((np.arange(side.start, side.stop) + 0.5) * scale - around.start) / stride - 0.5

@@ -153,11 +153,23 @@ class Neighbourhood:
     present: NDArray[np.integer]
 
     def rows_of(self, cells: Sequence[int]) -> list[int]:
-        """Return where cells of the field stand among those of this part."""
+        """Return where cells of the field stand among those of this part.
+
+        Parameters
+        ----------
+        cells : sequence of int
+            Numbers in the field, all `present`.
+        """
         return [int(row) for row in np.searchsorted(self.present, cells)]
 
     def masks(self, cells: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (N, h/4, w/4) soft masks of cells of the field, and of their nuclei, on the fused map."""
+        """Return (N, h/4, w/4) soft masks of cells of the field, and of their nuclei, on the fused map.
+
+        Parameters
+        ----------
+        cells : sequence of int
+            N numbers in the field, all `present`; at least one.
+        """
         own = torch.zeros(self.logits.shape[-2:], dtype=torch.int32, device=self.logits.device)
         own[: self.labels.shape[0], : self.labels.shape[1]] = torch.as_tensor(self.labels)
         probability = self.logits[:2].sigmoid()

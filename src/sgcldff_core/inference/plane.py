@@ -84,10 +84,12 @@ def predict_plane(
 
     Parameters
     ----------
-    read, shape, model, name, explain, tile, side, progress
+    read, shape, model, name
         As for `predict_regions`.
     diameter : float, optional
         Of a typical leukocyte in px; estimated from some places of the plane by default.
+    explain, tile, side, progress
+        As for `predict_regions`.
 
     Returns
     -------

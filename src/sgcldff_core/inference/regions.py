@@ -63,12 +63,26 @@ class RegionPrediction:
     prediction: Prediction
 
     def put(self, values: NDArray[np.generic], into: NDArray[np.generic]) -> None:
-        """Write the core's part of a map of this region into a map of the plane."""
+        """Write the core's part of a map of this region into a map of the plane.
+
+        Parameters
+        ----------
+        values : ndarray
+            (h, w) of `box`.
+        into : ndarray
+            (H, W) of the plane, changed in place.
+        """
         (top, left, _, _), (y0, x0, y1, x1) = self.box, self.core
         into[y0:y1, x0:x1] = values[y0 - top : y1 - top, x0 - left : x1 - left]
 
     def put_cells(self, into: NDArray[np.integer]) -> None:
-        """Write the labels of this region into those of the plane, where no other cell is yet."""
+        """Write the labels of this region into those of the plane, where no other cell is yet.
+
+        Parameters
+        ----------
+        into : ndarray
+            (H, W) int labels of the plane, 0 background, changed in place.
+        """
         y0, x0, y1, x1 = self.box
         there, own = into[y0:y1, x0:x1], self.prediction.labels
         into[y0:y1, x0:x1] = np.where((there == 0) & (own > 0), own, there)
@@ -183,7 +197,15 @@ def _side(model: Model, diameter: float) -> int:
 
 
 def outlines_of(prediction: Prediction, box: Box) -> list[Outline]:
-    """Return the outline of each row of a prediction's table, in px of the plane of which it is a box."""
+    """Return the outline of each row of a prediction's table, in px of the plane of which it is a box.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of the box alone: places in its table are in px of the box.
+    box : tuple of int
+        Where that lies in the plane; only the top left corner counts.
+    """
     outlines = []
     columns = [prediction.cells[name].to_numpy(int) for name in ("label", "bbox_y0", "bbox_x0", "bbox_y1", "bbox_x1")]
     for label, y0, x0, y1, x1 in np.stack(columns, 1).tolist():

@@ -57,7 +57,15 @@ class Stitcher:
         self._taken: dict[tuple[int, int], list[Outline]] = {}
 
     def near(self, core: Box, y: NDArray[np.floating], x: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Tell which centres, in px of the plane, lie in a core or the strip around it."""
+        """Tell which centres lie in a core or the strip around it.
+
+        Parameters
+        ----------
+        core : tuple of int
+            The region without its margins, in px of the plane.
+        y, x : ndarray
+            (N,) float, centres of cells in px of the plane.
+        """
         strip = self._strip
         return (y >= core[0] - strip) & (y < core[2] + strip) & (x >= core[1] - strip) & (x < core[3] + strip)
 

@@ -78,7 +78,13 @@ class Threads:
     def each(
         self, task: Callable[[Model, Item], Result], items: Sequence[Item]
     ) -> Generator[tuple[Item, Result | ClusterError]]:
-        """Do a task for each item, see `Workforce.each`."""
+        """Do a task for each item, see `Workforce.each`.
+
+        Parameters
+        ----------
+        task, items
+            As there; tasks run at the same time and share the model.
+        """
         failed: BaseException | None = None
         with _cores_shared_by(self.count), ThreadPoolExecutor(self.count) as pool:
             pending = {pool.submit(task, self.model, item): item for item in items}

@@ -50,7 +50,15 @@ class LabelWriter:
         self._touched: set[tuple[int, int]] = set()
 
     def put(self, outlines: Sequence[Outline], first: int) -> None:
-        """Write cells where no other cell is yet, numbered on from `first`."""
+        """Write cells where no other cell is yet, numbered on from `first`.
+
+        Parameters
+        ----------
+        outlines : sequence of Outline
+            Wholly within the slide, in px of it.
+        first : int
+            Label of the first of them, at least 1; also what hides behind another cell uses one up.
+        """
         if not outlines:
             return
         boxes = np.array([outline.box for outline in outlines])

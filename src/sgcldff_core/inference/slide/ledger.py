@@ -48,6 +48,11 @@ class Ledger:
     def begin(self, plan: SlidePlan) -> None:
         """Note a plan, or find that it is the one that was begun.
 
+        Parameters
+        ----------
+        plan : SlidePlan
+            What is to be done now.
+
         Raises
         ------
         ConfigError
@@ -69,13 +74,27 @@ class Ledger:
         return {int(name[0]): worth for name in files for worth in _WORTHS if worth == name[1]}
 
     def note(self, index: int, seen: LookedAt) -> None:
-        """Note what a region holds."""
+        """Note what a region holds.
+
+        Parameters
+        ----------
+        index : int
+            Of the region among those of the plan, from 0.
+        seen : LookedAt
+            Its cells, in px of the slide, or why there are none.
+        """
         with written_atomically(self._file(index, seen.worth)) as draft:
             if seen.cells is not None:
                 seen.cells.to_parquet(draft, index=False)
 
     def cells(self, index: int) -> pd.DataFrame:
-        """Return the cells of a region at which the network looked."""
+        """Return the cells of a region at which the network looked.
+
+        Parameters
+        ----------
+        index : int
+            Of a region that was found worth ``cells``.
+        """
         return pd.read_parquet(self._file(index, "cells"))
 
     def remove(self) -> None:

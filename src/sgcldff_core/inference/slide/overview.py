@@ -70,7 +70,15 @@ class Overview:
 
 
 def glass_density(image: NDArray[np.uint8], glass: tuple[float, ...]) -> NDArray[np.float32]:
-    """Return the optical density (..., 3) float32 of a part of a slide against its glass."""
+    """Return the optical density (..., 3) float32 of a part of a slide against its glass.
+
+    Parameters
+    ----------
+    image : ndarray
+        (..., 3) uint8 RGB.
+    glass : tuple of float
+        Colour of the empty slide, R, G, B in [0, 1], above 0.
+    """
     return optical_density(image.astype(np.float32) / 255, np.array(glass, np.float32))
 
 

@@ -74,7 +74,13 @@ class SlidePlan:
         return regions_of(self.level_shape, self.side, self.margin)
 
     def on_slide(self, box: Box) -> Box:
-        """Return a box of the level in px of the slide."""
+        """Return a box of the level in px of the slide.
+
+        Parameters
+        ----------
+        box : tuple of int
+            y0, x0, y1, x1 in px of the level, half open.
+        """
         (height, width), (rows, columns) = self.shape, self.level_shape
         y0, x0, y1, x1 = box
         return (

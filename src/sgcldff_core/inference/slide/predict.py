@@ -86,7 +86,15 @@ class SlideResult:
 
 
 def ledger_folder(folder: Path, stem: str) -> Path:
-    """Return where a slide's finished regions are kept until all of them are."""
+    """Return where a slide's finished regions are kept until all of them are.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the results are written.
+    stem : str
+        What their names begin with.
+    """
     return folder / f".{stem}-regions"
 
 

@@ -86,7 +86,13 @@ class LookedAt:
 
 
 def opened(slide: Path | Pyramid) -> Pyramid:
-    """Return a slide, opened once by each process."""
+    """Return a slide, opened once by each process.
+
+    Parameters
+    ----------
+    slide : Path or Pyramid
+        A file that has changed is opened anew; a pyramid is returned as it is.
+    """
     if isinstance(slide, Pyramid):
         return slide
     return _opened_as_of(slide, slide.stat().st_mtime_ns)
@@ -154,7 +160,13 @@ def look_into_region(model: Model, task: RegionTask) -> LookedAt:
 
 
 def outlines_in(cells: pd.DataFrame) -> list[Outline]:
-    """Return the outlines of a region's table."""
+    """Return the outlines of a region's table.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As in `LookedAt`; the outlines are in px of the slide, as its boxes are.
+    """
     outlines = []
     columns = [cells[f"bbox_{name}"].to_numpy(int) for name in ("y0", "x0", "y1", "x1")]
     for (y0, x0, y1, x1), packed in zip(np.stack(columns, 1).tolist(), cells[OUTLINE], strict=True):
