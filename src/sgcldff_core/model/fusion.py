@@ -120,7 +120,15 @@ class SaliencyVote(nn.Module):
         return F.softplus(self.raw)
 
     def forward(self, logits: Tensor, prior: Tensor) -> Tensor:
-        """Return (B, 1, H, W) logits of the leukocyte after the vote of the (B, 1, H, W) prior."""
+        """Return the (B, 1, H, W) logits of the leukocyte after the prior's vote.
+
+        Parameters
+        ----------
+        logits : Tensor
+            (B, 1, H, W) of the leukocyte.
+        prior : Tensor
+            (B, 1, H, W) in [0, 1].
+        """
         return logits + self.beta * (prior - self.threshold)
 
 

@@ -90,7 +90,13 @@ class KnownSmears:
         return self.distance_of_look(image_look(image, diameter))
 
     def distance_of_look(self, look: NDArray[np.floating]) -> float:
-        """Return the same for what `image_look` measured."""
+        """Return the same for what `image_look` measured.
+
+        Parameters
+        ----------
+        look : ndarray
+            (10,) float of `LOOK`.
+        """
         away = float(np.linalg.norm((look - np.array(self.mean)) @ np.array(self.spread))) / self.unit
         return max(away, (self.sharp - focus(look)) / (self.sharp - self.blurred))
 
@@ -101,6 +107,11 @@ class KnownSmears:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> KnownSmears:
         """Build from what `to_dict` returned.
+
+        Parameters
+        ----------
+        values : mapping
+            Plain JSON types, not trusted.
 
         Raises
         ------
@@ -115,7 +126,13 @@ class KnownSmears:
 
 
 def focus(look: NDArray[np.floating]) -> float:
-    """Return how sharp an image is: the sum of its `LOOK` ``fine over coarse`` and ``edge strength``."""
+    """Return how sharp an image is: the sum of its `LOOK` ``fine over coarse`` and ``edge strength``.
+
+    Parameters
+    ----------
+    look : ndarray
+        (10,) float of `LOOK`.
+    """
     names = list(LOOK)
     return float(look[names.index("fine over coarse")] + look[names.index("edge strength")])
 

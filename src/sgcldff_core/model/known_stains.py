@@ -99,6 +99,11 @@ class KnownStains:
     def from_dict(cls, values: Mapping[str, Any]) -> KnownStains:
         """Build from what `to_dict` returned.
 
+        Parameters
+        ----------
+        values : mapping
+            Plain JSON types, not trusted.
+
         Raises
         ------
         ConfigError

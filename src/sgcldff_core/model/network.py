@@ -143,7 +143,15 @@ class SgcldffNetwork(nn.Module):
         return fused
 
     def segment(self, fused: Tensor, stem: Tensor) -> Tensor:
-        """Return (B, 3, H, W) logits of a fused map and the stem's map, before any vote: cell, nucleus, distance."""
+        """Return (B, 3, H, W) logits of a fused map and the stem's map, before any vote: cell, nucleus, distance.
+
+        Parameters
+        ----------
+        fused : Tensor
+            (B, C, H / 4, W / 4), from `fuse`.
+        stem : Tensor
+            (B, C_stem, H / 2, W / 2), from `encode`.
+        """
         return self.segmentation(fused, stem)  # type: ignore[no-any-return]
 
     def classify(self, fused: Tensor, cells: Tensor, nuclei: Tensor, image_of_cell: Tensor) -> tuple[Tensor, Tensor]:

@@ -97,7 +97,13 @@ class RiskScore:
             raise ConfigError("a risk score needs finite figures, scales above 0 and weights not below 0")
 
     def shares(self, evidence: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
-        """Return what each doubt adds to the logit, (N,) float64; nothing where it is not known."""
+        """Return what each doubt adds to the logit, (N,) float64; nothing where it is not known.
+
+        Parameters
+        ----------
+        evidence : mapping of str to array
+            As for `doubts_of`.
+        """
         doubts = doubts_of(evidence)
         return {
             name: np.nan_to_num(self.weight[name] * (doubts[name] - self.centre[name]) / self.scale[name])
@@ -105,7 +111,13 @@ class RiskScore:
         }
 
     def probability(self, evidence: Mapping[str, Any]) -> NDArray[np.float64]:
-        """Return (N,) float64 in [0, 1]."""
+        """Return (N,) float64 in [0, 1].
+
+        Parameters
+        ----------
+        evidence : mapping of str to array
+            As for `doubts_of`; what is not known, NaN, speaks neither way.
+        """
         logit = self.bias + np.sum(list(self.shares(evidence).values()), axis=0)
         return np.asarray(1 / (1 + np.exp(-np.clip(logit, -50, 50))), np.float64)
 
@@ -147,6 +159,11 @@ class ReviewRule:
         """Return how probable it is that anything is wrong, (N,) float64 in [0, 1].
 
         The two errors are taken for independent: ``1 - (1 - p) (1 - q)``.
+
+        Parameters
+        ----------
+        evidence : mapping of str to array
+            As for `doubts_of`.
         """
         sound = (1 - self.wrong_class.probability(evidence)) * (1 - self.bad_mask.probability(evidence))
         return np.asarray(1 - sound, np.float64)
@@ -158,6 +175,11 @@ class ReviewRule:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ReviewRule:
         """Build from what `to_dict` returned.
+
+        Parameters
+        ----------
+        values : mapping
+            Plain JSON types, not trusted.
 
         Raises
         ------
