@@ -60,7 +60,13 @@ def _snippets() -> Iterator[Snippet]:
 
 
 SNIPPETS = list(_snippets())
-COMMANDS = [(s, line) for s in SNIPPETS if s.language == "sh" for line in s.body.splitlines() if line.strip()]
+COMMANDS = [
+    (s, line)
+    for s in SNIPPETS
+    if s.language == "sh"
+    for line in s.body.replace("\\\n", " ").splitlines()
+    if line.strip()
+]
 INLINE = [
     (page, code) for page in PAGES for code in re.findall(r"`(sgcldff [^`\n]+)`", page.read_text(encoding="utf-8"))
 ]
@@ -133,7 +139,7 @@ PROGRAMS = {
     ".": _refuse_missing_file,
     "zensical": _refuse_missing_file,
     **dict.fromkeys(
-        ("dask", "fabric", "git", "lint-imports", "mypy", "napari", "pre-commit", "ruff", "torchrun"),
+        ("bioimageio", "dask", "fabric", "git", "lint-imports", "mypy", "napari", "pre-commit", "ruff", "torchrun"),
         lambda words: None,
     ),
 }

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
 
 from sgcldff_core import model_folders
 from sgcldff_core.datasets.drafts import folder_drafted
@@ -28,6 +26,7 @@ from sgcldff_core.model.known_stains import KnownStains
 from sgcldff_core.model.network import SgcldffNetwork, build_network
 from sgcldff_core.model.review_rule import ReviewRule
 from sgcldff_core.model.stain import StainTransform
+from sgcldff_core.model.weights import fill_network
 from sgcldff_core.model_folders import (
     DEFAULT_MODEL,
     DESCRIPTION,
@@ -168,7 +167,7 @@ def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -
     except (ConfigError, KeyError, TypeError, SafetensorError) as broken:
         raise CorruptModelError(f"{folder}: {DESCRIPTION} or {_WEIGHTS} is not usable ({broken})") from broken
     network = build_network(config)
-    _fill(network, tensors, file)
+    fill_network(network, tensors, file)
     return Model(
         name=folder.name,
         config=config,
@@ -291,17 +290,3 @@ def add_model(source: Path | str, name: str | None = None, *, overwrite: bool = 
             if file != MEMORY or (folder / file).is_file():
                 shutil.copyfile(folder / file, draft / file)
     return target
-
-
-def _fill(network: SgcldffNetwork, tensors: Mapping[str, Tensor], file: Path) -> None:
-    expected = network.state_dict()
-    missing = sorted(set(expected) - set(tensors))
-    surplus = sorted(set(tensors) - set(expected))
-    if missing or surplus:
-        raise CorruptModelError(
-            f"{file}: does not fit its description; it lacks {missing[:3]} and has {surplus[:3]} too many"
-        )
-    for name, tensor in expected.items():
-        if tensors[name].shape != tensor.shape:
-            raise CorruptModelError(f"{file}: {name} has shape {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}")
-    network.load_state_dict({k: v.to(torch.float32) if v.is_floating_point() else v for k, v in tensors.items()})

@@ -135,11 +135,12 @@ def test_baselines_are_explained_like_ours(name: str, smear: Smear) -> None:
     model = Model("random", config, build_network(config).eval())
     for level, target in ((None, "class"), (None, "mask"), (32, "class")):
         cells = explain_field(
-            np.asarray(smear.image), smear.labels, model, diameter=110, level=level, target=target, method="hirescam"
+            np.asarray(smear.image), smear.labels, model, diameter=110, level=level, target=target, method="gradcam++"
         )
         assert len(cells) == len(np.unique(smear.labels)) - 1
         assert all(np.isfinite(cell.activation).all() for cell in cells)
-        assert any(cell.activation.any() for cell in cells)
+        # On a level with negative features, all that drawn weights say may speak against a class.
+        assert level is not None or any(cell.activation.any() for cell in cells)
 
 
 def test_parts_hold_their_cells_whole() -> None:
