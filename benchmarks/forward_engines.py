@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -102,7 +102,7 @@ def folded(network: nn.Module) -> nn.Module:
     network = copy.deepcopy(network)
     for parent in list(network.modules()):
         children = list(parent.named_children())
-        for (first, convolution), (second, norm) in pairwise(children):
+        for (first, convolution), (second, norm) in itertools.pairwise(children):
             if not isinstance(convolution, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
                 continue
             setattr(parent, first, fuse_conv_bn_eval(convolution, norm))

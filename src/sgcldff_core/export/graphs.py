@@ -50,7 +50,8 @@ class _Interleave(nn.Module):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        interleaved: Tensor = x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        return interleaved
 
 
 class _Maps(nn.Module):
@@ -238,7 +239,7 @@ def _write(
 def _tracing_quietly() -> Iterator[None]:
     with warnings.catch_warnings():
         # That a size was taken for a constant is what the tests of other sizes are for.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
         yield

@@ -57,7 +57,7 @@ def with_engine(model: Model, name: str) -> Model:
     if model.network.mean.device.type != "cpu":
         raise ConfigError(f"engine {name} runs on the CPU, but the model is on {model.network.mean.device}")
     try:
-        engine: Engine = {"onnxruntime": _OnnxRuntime, "openvino": _OpenVino}[name](model)
+        engine: Engine = _OnnxRuntime(model) if name == "onnxruntime" else _OpenVino(model)
     except ImportError as missing:
         raise ConfigError(f"engine {name} is not installed: pip install 'napari-sgcldff[{name}]'") from missing
     return replace(model, engine=engine)
