@@ -28,11 +28,12 @@ _LEAST_CONSISTENCY = 0.6
 _LEAST_STABILITY = 0.85
 _LEAST_NUCLEUS = 0.08  # share of the cell's area
 _SMALLEST, _LARGEST = 0.5, 1.7  # diameters over that of a typical cell
+_SMALLER, _LARGER = 0.8, 1.25  # in between, it is rather the typical cell that is not known well
 _FAR = 6.0  # units of distance from the stains known: further than the cells of any laboratory measured
 
 _LOOKS_AWAY, _INCONSISTENT, _UNSTABLE = "looks outside the cell", "explanation inconsistent", "mask unstable"
 _NO_NUCLEUS, _AT_BORDER, _SHAPE = "no nucleus found", "touches the border", "unusual outline"
-_SMALL, _LARGE = "unusually small", "unusually large, perhaps two cells"
+_SMALL, _LARGE, _SCALE = "unusually small", "unusually large, perhaps two cells", "scale uncertain"
 
 
 def review_reasons(
@@ -152,7 +153,8 @@ def _words(classes: Sequence[str], probabilities: NDArray[np.float32], cell: pd.
     close = probabilities[first] - probabilities[second] < _LEAST_LEAD
     name = f"two classes close: {classes[first]} or {classes[second]}" if close else "class uncertain"
     small = _AT_BORDER if cell["border"] else _SMALL
-    size = small if cell["size"] < 1 else "unusually large" if cell["size"] <= _LARGEST else _LARGE
+    large = "unusually large" if cell["size"] <= _LARGEST else _LARGE
+    size = small if cell["size"] < _SMALLER else large if cell["size"] > _LARGER else _SCALE
     return {
         **dict.fromkeys(("lead", "confidence", "entropy", "disagreement"), name),
         **dict.fromkeys(("energy", "pointing"), _LOOKS_AWAY),
