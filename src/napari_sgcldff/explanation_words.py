@@ -65,9 +65,9 @@ def figures_of(cell: CellExplanation) -> list[Figure]:
         Figure(
             "Consistency",
             f"{cell.consistency:.2f}",
-            verdict_of(cell.consistency, 0.6, 0.75),
-            "All of the above together, from 0 to 1; the column saliency_consistency of the table. "
-            "Good from 0.75, poor below 0.60.",
+            Verdict.POOR if cell.reason else verdict_of(cell.consistency, 0.0, 0.75),
+            "How far name and outline can be trusted, from 0 to 1, by all that is known of the cell; the column "
+            "saliency_consistency of the table. Poor where a look at the cell is asked for, good from 0.75.",
         ),
     ]
 

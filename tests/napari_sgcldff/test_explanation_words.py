@@ -26,6 +26,7 @@ def _cell(first: float = 0.9, second: float = 0.1, **changed: Any) -> Any:
         "activation": {"eosinophil": (inside & ~nucleus) * 1.0, "neutrophil": nucleus * 1.0},
         **dict.fromkeys(("energy", "overlap", "rank", "stability", "consistency"), 1.0),
         "pointing": True,
+        "reason": "",
     }
     return types.SimpleNamespace(**values | changed)
 
@@ -64,7 +65,14 @@ def test_why_not_the_next_class_is_told_by_the_places() -> None:
 
 def test_what_the_review_asks_a_look_for_is_poor() -> None:
     """The bounds of `review_reasons`."""
-    at_bound = {"energy": 0.19, "pointing": False, "stability": 0.84, "consistency": 0.59, "overlap": 0.01, "rank": 0.0}
+    at_bound = {
+        "energy": 0.19,
+        "pointing": False,
+        "stability": 0.84,
+        "reason": "mask unstable",
+        "overlap": 0.01,
+        "rank": 0.0,
+    }
     assert {figure.verdict for figure in figures_of(_cell(**at_bound))} == {Verdict.POOR}
     assert {figure.verdict for figure in figures_of(_cell())} == {Verdict.GOOD}
     fair = figures_of(_cell(energy=0.5, stability=0.9, consistency=0.7, overlap=0.06, rank=0.2))
