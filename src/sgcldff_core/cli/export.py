@@ -33,7 +33,7 @@ def export(
     onnx: maps.onnx (image and prior to cell, nucleus, distance and fused map; any batch, any height
     and width that 32 divides), classes.onnx (cells on the fused map to their classes) and model.json.
     bioimageio: a zip with rdf.yaml, the graphs, documentation and test tensors.
-    Needs: pip install 'napari-sgcldff[export]'.
+    Needs the extra 'export' of this package.
     """
     from sgcldff_core.model import find_model, load_model
 

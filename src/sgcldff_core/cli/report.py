@@ -47,7 +47,7 @@ def report(
 
     html: one file with the count and every cell to look at; opens from disk, prints on A4.
     fhir: a DiagnosticReport with Observations (LOINC, UCUM), preliminary unless --reviewer says who
-    looked; needs pip install 'napari-sgcldff[export]'.
+    looked; needs the extra 'export' of this package.
     coco: images and annotations.json with outlines and classes.
     """
     if to is ReportFormat.FHIR:
