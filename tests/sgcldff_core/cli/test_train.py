@@ -1,3 +1,13 @@
+"""Where ``train`` finds the processes that it is to be one of."""
+
+from __future__ import annotations
+
+import pytest
+
+from sgcldff_core.cli.train import _launched_from_outside
+from sgcldff_core.errors import ConfigError
+
+
 def test_processes_are_those_of_torchrun_where_it_runs_this(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
