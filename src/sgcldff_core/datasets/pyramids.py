@@ -85,7 +85,7 @@ class Level:
     def as_dask(self, chunk: int = 1024) -> da.Array:
         """Return the level as a dask array (H, W, 3) uint8 that reads a chunk when it is asked for."""
         import dask.array as da
-        from dask import delayed
+        from dask.delayed import delayed
 
         height, width = self.shape
         parts = [
@@ -99,7 +99,8 @@ class Level:
             ]
             for y in range(0, height, chunk)
         ]
-        return da.concatenate([da.concatenate(row, axis=1) for row in parts], axis=0)
+        whole: da.Array = da.concatenate([da.concatenate(row, axis=1) for row in parts], axis=0)
+        return whole
 
 
 def checked_level(source: Path, array: Any, axes: str) -> Level:

@@ -71,7 +71,8 @@ class Overview:
 
 def glass_density(image: NDArray[np.uint8], glass: tuple[float, ...]) -> NDArray[np.float32]:
     """Return the optical density (..., 3) float32 of a part of a slide against its glass."""
-    return optical_density(image.astype(np.float32) / 255, np.array(glass, np.float32))
+    rgb: NDArray[np.float32] = image.astype(np.float32) / np.float32(255)
+    return optical_density(rgb, np.array(glass, np.float32))
 
 
 def is_thick(density: NDArray[np.float32]) -> bool:
@@ -137,4 +138,5 @@ def _block_mean(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     factor = min(factor, *image.shape[:2])
     height, width = (length // factor for length in image.shape[:2])
     blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
-    return np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
+    mean: NDArray[np.uint8] = np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
+    return mean
