@@ -97,7 +97,7 @@ def take_overview(pyramid: Pyramid) -> Overview:
     wanted = max(1.0, max(pyramid.shape) / _LONGEST)
     index = pyramid.level_for(wanted)
     level = pyramid.levels[index]
-    shrink = max(1, int(wanted / pyramid.factor(index)))
+    shrink = max(1, round(wanted / pyramid.factor(index)))
     height, width = level.shape
     rows = _BAND * shrink
     bands = [_block_mean(level.read((y, 0, min(y + rows, height), width)), shrink) for y in range(0, height, rows)]
