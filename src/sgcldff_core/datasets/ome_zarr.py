@@ -93,12 +93,12 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _described(group: zarr.Group) -> list[dict[str, Any]]:
-    attributes = dict(group.attrs)
+    attributes: dict[str, Any] = dict(group.attrs)
     found = dict(attributes.get("ome", attributes)).get("multiscales", [])
     return found if isinstance(found, list) else []
 
 
-def _refuse_codecs(path: Path, array: zarr.Array) -> None:
+def _refuse_codecs(path: Path, array: zarr.Array[Any]) -> None:
     for codec in _codec_names(array.metadata.to_dict()):
         if codec.removeprefix("numcodecs.") not in _CODECS and not codec.startswith("imagecodecs_"):
             raise FormatError(path, f"its chunks are packed with {codec!r}", "do not trust it, or export it again")
@@ -131,7 +131,7 @@ def level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
 
 def create_levels(
     group: zarr.Group, shape: tuple[int, int], dtype: Any, *, channels: int = 0, chunk: int = 512
-) -> list[zarr.Array]:
+) -> list[zarr.Array[Any]]:
     """Create the empty arrays of a pyramid, ``0``, ``1`` and so on.
 
     Parameters

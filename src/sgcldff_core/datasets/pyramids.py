@@ -91,7 +91,7 @@ class Level:
             Longest side of a chunk in px.
         """
         import dask.array as da
-        from dask import delayed
+        from dask.delayed import delayed
 
         height, width = self.shape
         parts = [
@@ -105,7 +105,8 @@ class Level:
             ]
             for y in range(0, height, chunk)
         ]
-        return da.concatenate([da.concatenate(row, axis=1) for row in parts], axis=0)
+        whole: da.Array = da.concatenate([da.concatenate(row, axis=1) for row in parts], axis=0)
+        return whole
 
 
 def checked_level(source: Path, array: Any, axes: str) -> Level:

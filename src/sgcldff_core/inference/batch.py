@@ -104,15 +104,15 @@ def predict_files(
     stopped: CancelledError | None = None
     try:
         with closing(_results(tasks, model, workforce, watch)) as over:
-            for result in over:
-                results[result.stem] = result
+            for file in over:
+                results[file.stem] = file
                 if progress is not None:
-                    progress(len(results), len(inputs), result.path)
+                    progress(len(results), len(inputs), file.path)
     except CancelledError as asked:
         stopped = asked
     ordered = [results[stem] for stem in inputs if stem in results]
     result = _sum_up(ordered, model.config.classes, time.perf_counter() - clock)
-    if not all(file.slide for file in ordered) or not ordered:
+    if not ordered or any(one.slide is None for one in ordered):
         write_table(result.cells, folder / "cells.csv")
     write_table(result.differential, folder / "differential.csv")
     parameters = {

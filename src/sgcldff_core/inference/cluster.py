@@ -188,7 +188,8 @@ class Cluster:
 
     def _places(self) -> int:
         # Workers may come later: what was counted now must not leave them without work for long.
-        return _AHEAD * max(8, sum(self.client.nthreads().values()))
+        threads: int = sum(self.client.nthreads().values())
+        return _AHEAD * max(8, threads)
 
 
 def _result_of(future: Any) -> Any:

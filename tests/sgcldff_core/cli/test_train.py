@@ -1,4 +1,4 @@
-"""What the command that trains makes of its surroundings."""
+"""Where ``train`` finds the processes that it is to be one of."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -38,7 +38,9 @@ class Ledger:
         """Return the plan of a run that was broken off, or None."""
         try:
             told = json.loads((self.folder / _PLAN).read_text(encoding="utf-8"))
-            plain = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+            plain: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
+            }
             return SlidePlan(**plain)
         except FileNotFoundError:
             return None

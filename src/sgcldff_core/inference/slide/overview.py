@@ -79,7 +79,8 @@ def glass_density(image: NDArray[np.uint8], glass: tuple[float, ...]) -> NDArray
     glass : tuple of float
         Colour of the empty slide, R, G, B in [0, 1], above 0.
     """
-    return optical_density(image.astype(np.float32) / 255, np.array(glass, np.float32))
+    rgb: NDArray[np.float32] = image.astype(np.float32) / np.float32(255)
+    return optical_density(rgb, np.array(glass, np.float32))
 
 
 def is_thick(density: NDArray[np.float32]) -> bool:
@@ -104,7 +105,7 @@ def take_overview(pyramid: Pyramid) -> Overview:
     wanted = max(1.0, max(pyramid.shape) / _LONGEST)
     index = pyramid.level_for(wanted)
     level = pyramid.levels[index]
-    shrink = max(1, int(wanted / pyramid.factor(index)))
+    shrink = max(1, round(wanted / pyramid.factor(index)))
     height, width = level.shape
     rows = _BAND * shrink
     bands = [_block_mean(level.read((y, 0, min(y + rows, height), width)), shrink) for y in range(0, height, rows)]
@@ -145,4 +146,5 @@ def _block_mean(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     factor = min(factor, *image.shape[:2])
     height, width = (length // factor for length in image.shape[:2])
     blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
-    return np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
+    mean: NDArray[np.uint8] = np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
+    return mean

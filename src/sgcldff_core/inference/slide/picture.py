@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from sgcldff_core.taxonomy import colour_of
@@ -20,6 +21,7 @@ __all__ = ["draw_slide"]
 
 _INK, _PAPER = (20, 20, 20), (250, 250, 250)
 _THICK = (105, 105, 105)
+_PALE = 0.55  # of the contrast with white: what was not looked at
 _DOT = 4.5  # px, radius
 _LINE, _LETTER = 34, 20  # px of the legend
 _HATCH = 14  # px between lines over what was left out as too thick
@@ -68,15 +70,14 @@ def draw_slide(
     return sheet
 
 
-def _paler_where_not_looked(overview: Overview, plan: SlidePlan, worth: Mapping[int, str]) -> np.ndarray:
-    shown = overview.image.astype(np.float32)
-    pale = np.ones(shown.shape[:2], bool)
+def _paler_where_not_looked(overview: Overview, plan: SlidePlan, worth: Mapping[int, str]) -> NDArray[np.uint8]:
+    paler = np.rint(255 - (255 - np.arange(256)) * _PALE).astype(np.uint8)
+    shown: NDArray[np.uint8] = paler[overview.image]
     for index, (_, core) in enumerate(plan.regions()):
         if worth.get(index) == "cells":
             y0, x0, y1, x1 = (round(value / overview.factor) for value in plan.on_slide(core))
-            pale[y0:y1, x0:x1] = False
-    shown[pale] = 255 - (255 - shown[pale]) * 0.55
-    return shown.astype(np.uint8)
+            shown[y0:y1, x0:x1] = overview.image[y0:y1, x0:x1]
+    return shown
 
 
 def _hatch(pen: ImageDraw.ImageDraw, box: Sequence[float]) -> None:
