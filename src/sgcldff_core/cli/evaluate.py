@@ -73,9 +73,9 @@ def evaluate(
     samples, problems = samples_of(datasets, split, judged.training.get("validation_groups", ()))
     images: list[ImageAssessment] = []
     with progress_bar() as bar:
-        for sample in bar.track(samples, description="evaluating"):
+        for annotated in bar.track(samples, description="evaluating"):
             try:
-                images += assess([sample], judged, diameter=diameter, flips=flips)
+                images += assess([annotated], judged, diameter=diameter, flips=flips)
             except DataError as error:
                 problems.append(str(error))
     sources = sorted({i.source for i in images})

@@ -118,8 +118,8 @@ class CellOnTrial:
                 x, prior = (torch.cat(parts) for parts in zip(*inputs, strict=True))
                 _, levels = network.encode(x, prior)
                 fused = network.fuse(levels, prior)
-                masks = (mask.expand(len(some), -1, -1) for mask in (self.inside, self.nucleus))
-                logits, _ = network.classify(fused, *masks, torch.arange(len(some), device=fused.device))
+                cells, nuclei = (mask.expand(len(some), -1, -1) for mask in (self.inside, self.nucleus))
+                logits, _ = network.classify(fused, cells, nuclei, torch.arange(len(some), device=fused.device))
                 found.append((logits / self.model.temperature).softmax(1)[:, self.kind].double().cpu().numpy())
         return np.concatenate(found)
 
@@ -149,12 +149,13 @@ def measure_faithfulness(trial: CellOnTrial, activation: NDArray[np.floating], *
     values = activation[place].ravel()
     shuffled = np.random.default_rng(0).permutation(values.size)
     order = shuffled[np.argsort(-values[shuffled], kind="stable")]
-    rank = np.empty(values.size, np.intp)
-    rank[order] = np.arange(values.size)
-    rank = rank.reshape(activation[place].shape)
+    ranks = np.empty(values.size, np.intp)
+    ranks[order] = np.arange(values.size)
+    rank = ranks.reshape(activation[place].shape)
     sigma = _BLUR * trial.model.config.canonical_diameter
     blurred = ndimage.gaussian_filter(trial.image, (sigma, sigma, 0))
-    deleted, inserted = [], []
+    deleted: list[NDArray[np.uint8]] = []
+    inserted: list[NDArray[np.uint8]] = []
     for step in range(steps + 1):
         first = (rank < values.size * step / steps)[..., None]
         for goal, before, after in (
@@ -165,5 +166,5 @@ def measure_faithfulness(trial: CellOnTrial, activation: NDArray[np.floating], *
             altered[place] = np.where(first, after[place], before[place])
             goal.append(altered)
     curves = trial.probabilities([*deleted, *inserted]).reshape(2, steps + 1)
-    areas = np.trapezoid(curves, dx=1 / steps, axis=1)
-    return Faithfulness(float(areas[0]), float(areas[1]))
+    lost, gained = (float(np.trapezoid(curve, dx=1 / steps)) for curve in curves)
+    return Faithfulness(lost, gained)

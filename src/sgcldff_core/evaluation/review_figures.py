@@ -137,4 +137,4 @@ def bootstrap_by_group(
         values.append(statistic(errors[chosen], score[chosen]))
     told = np.array(values)[~np.isnan(values)]
     low, high = np.percentile(told, [2.5, 97.5]) if len(told) else (float("nan"), float("nan"))
-    return Interval(statistic(errors, score), float(low), float(high))
+    return Interval(statistic(errors.astype(np.float64), score.astype(np.float64)), float(low), float(high))

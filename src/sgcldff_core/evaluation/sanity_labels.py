@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from sgcldff_core.errors import ConfigError
@@ -178,7 +178,7 @@ def _teach(network: SgcldffNetwork, features: Tensor, labels: Tensor, seed: int)
         head.norm.bias.zero_()
         head.linear.weight.copy_(torch.randn(head.linear.weight.shape, generator=drawn) * 0.01)
         head.linear.bias.zero_()
-    last: list[nn.Parameter] = [head.norm.weight, head.norm.bias, head.linear.weight, head.linear.bias]
+    last: list[Tensor] = [head.norm.weight, head.norm.bias, head.linear.weight, head.linear.bias]
     optimiser = torch.optim.Adam(last, lr=_RATE)
     labels = labels.to(features.device)
     right = 0.0
@@ -187,7 +187,7 @@ def _teach(network: SgcldffNetwork, features: Tensor, labels: Tensor, seed: int)
             logits = head.linear(head.norm(features))
             loss = F.cross_entropy(logits, labels)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         right = float((logits.argmax(1) == labels).float().mean())
         if right >= _FITTED:
             break

@@ -238,7 +238,7 @@ def _cut(maps: Tensor, windows: list[Window], stride: int) -> Tensor:
 
 
 def _longer_side(box: Window) -> int:
-    return max(side.stop - side.start for side in box)
+    return int(max(side.stop - side.start for side in box))
 
 
 def _window(box: Window, size: torch.Size, shape: torch.Size, step: int) -> Window:

@@ -107,7 +107,7 @@ def predict_plane(
     labels, nucleus = np.zeros(shape, np.int32), np.zeros(shape, np.bool_)
     saliency = np.zeros(shape, np.float16)
     gradcam = np.zeros(shape, np.float16) if explain else None
-    none = np.zeros((0, 0), np.int32)
+    empty = np.zeros((0, 0), np.bool_)
     parts: list[Prediction] = []
     for region in predict_regions(
         read, shape, model, diameter, name=name, explain=explain, tile=tile, side=side, progress=progress
@@ -118,7 +118,9 @@ def predict_plane(
         region.put(found.saliency, saliency)
         if gradcam is not None and found.gradcam is not None:
             region.put(found.gradcam, gradcam)
-        parts.append(replace(found, labels=none, saliency=none, nucleus=none, gradcam=None))
+        # Its pixels are in the plane by now.
+        none, blank = empty.astype(np.int32), empty.astype(np.float16)
+        parts.append(replace(found, labels=none, saliency=blank, nucleus=empty, gradcam=None))
     nucleus &= labels > 0
     return Prediction(labels, saliency, nucleus, gradcam, diameter=diameter, model=model.name, **_joined(parts, model))
 

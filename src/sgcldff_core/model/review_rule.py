@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["DOUBTS", "ReviewRule", "RiskScore", "doubts_of"]
 
@@ -40,7 +43,7 @@ _FULL_NUCLEUS = 0.3  # share of the cell from which on more nucleus is no better
 _NEAR = 0.05  # of a stain's unit: nearer is no better
 
 
-def doubts_of(evidence: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+def doubts_of(evidence: Mapping[str, Any] | pd.DataFrame) -> dict[str, NDArray[np.float64]]:
     """Turn evidence so that more is always worse.
 
     Parameters
@@ -96,7 +99,7 @@ class RiskScore:
         if not (np.abs(numbers) <= _MOST).all() or min(self.scale.values()) <= 0 or min(self.weight.values()) < 0:
             raise ConfigError("a risk score needs finite figures, scales above 0 and weights not below 0")
 
-    def shares(self, evidence: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+    def shares(self, evidence: Mapping[str, Any] | pd.DataFrame) -> dict[str, NDArray[np.float64]]:
         """Return what each doubt adds to the logit, (N,) float64; nothing where it is not known.
 
         Parameters
@@ -110,7 +113,7 @@ class RiskScore:
             for name in DOUBTS
         }
 
-    def probability(self, evidence: Mapping[str, Any]) -> NDArray[np.float64]:
+    def probability(self, evidence: Mapping[str, Any] | pd.DataFrame) -> NDArray[np.float64]:
         """Return (N,) float64 in [0, 1].
 
         Parameters
@@ -155,7 +158,7 @@ class ReviewRule:
         if not isinstance(self.cutoff, (int, float)) or not 0 <= self.cutoff <= 1:
             raise ConfigError(f"the cut-off of a review rule is a probability, got {self.cutoff!r}")
 
-    def risk(self, evidence: Mapping[str, Any]) -> NDArray[np.float64]:
+    def risk(self, evidence: Mapping[str, Any] | pd.DataFrame) -> NDArray[np.float64]:
         """Return how probable it is that anything is wrong, (N,) float64 in [0, 1].
 
         The two errors are taken for independent: ``1 - (1 - p) (1 - q)``.
@@ -192,7 +195,7 @@ class ReviewRule:
         if values["version"] != _VERSION:
             raise ConfigError(f"review rule of version {values['version']!r}; this release reads {_VERSION}")
         try:
-            scores = [RiskScore(**values[name]) for name in ("wrong_class", "bad_mask")]
+            wrong, bad = (RiskScore(**values[name]) for name in ("wrong_class", "bad_mask"))
         except TypeError as broken:
             raise ConfigError(f"a risk score is not usable ({broken})") from broken
-        return cls(*scores, values["cutoff"], values["usual"], values["fitted_on"])
+        return cls(wrong, bad, values["cutoff"], values["usual"], values["fitted_on"])

@@ -53,10 +53,10 @@ def fit_rule(cells: pd.DataFrame, share: float = 0.2, fitted_on: Mapping[str, An
     own = cells[cells["own"].astype(bool)]
     if own.empty:
         raise ConfigError("none of the cells were found by a network near to the model")
-    scores = [fit_risk(cells, target) for target in ("wrong", "bad")]
+    wrong, bad = (fit_risk(cells, target) for target in ("wrong", "bad"))
     faultless = own[(own["wrong"] != 1) & (own["bad"] != 1)]
     usual = {name: float(np.nanquantile(_known(x), _UNUSUAL)) for name, x in doubts_of(faultless).items()}
-    rule = ReviewRule(*scores, 0.0, usual)
+    rule = ReviewRule(wrong, bad, 0.0, usual)
     risk = rule.risk(own)
     record = {
         "cells": len(cells),
@@ -65,7 +65,7 @@ def fit_rule(cells: pd.DataFrame, share: float = 0.2, fitted_on: Mapping[str, An
         "share": share,
         **(fitted_on or {}),
     }
-    return ReviewRule(*scores, float(np.quantile(risk, 1 - share)), usual, record)
+    return ReviewRule(wrong, bad, float(np.quantile(risk, 1 - share)), usual, record)
 
 
 def fit_risk(cells: pd.DataFrame, target: str) -> RiskScore:
