@@ -36,7 +36,7 @@ def test_rows_that_are_trained_are_tabled_and_others_listed(half_done: Path) -> 
     rows = json.loads((half_done / "ablate.json").read_text())["rows"]
     assert {name: row["finished"] for name, row in rows.items() if row["finished"]} == {"full": 1, "no-saliency": 1}
     # The settings have neither attention blocks nor synthetic smears, so those rows are not there.
-    assert len(rows) == 9
+    assert len(rows) == 10
     assert set(rows["no-saliency"]["differences"]["synthetic"]) >= {"iou", "accuracy", "macro_f1"}
     assert len(rows["full"]["guidance"][0]["alpha"]) == 4
     assert rows["no-saliency"]["guidance"][0]["alpha"] == []

@@ -109,8 +109,8 @@ def test_two_processes_get_the_weights_of_one(small_config, tmp_path: Path) -> N
         assert done.returncode == 0, done.stderr[-2000:]
     one, two, before = (_weights(tmp_path / name) for name in ("1", "2", "1/start"))
     learned = [name for name in one if name.startswith(("network.", "loss.")) and one[name].is_floating_point()]
-    apart = max((one[name] - two[name]).abs().max().item() for name in learned)
-    moved = max((one[name] - before[name]).abs().max().item() for name in learned)
+    # All together: a single weight whose gradient is nothing but rounding goes either way under Adam.
+    apart, moved = (torch.cat([(one[n] - other[n]).flatten() for n in learned]).norm() for other in (two, before))
     assert apart < 0.05 * moved
 
 
