@@ -77,7 +77,7 @@ def main() -> int:
     starts = {name: _started(code, 3) for name, code in STARTS.items()}
     starts["first result from a cold start, sgcldff predict"] = _first_result(3)
     memory = {name: _peak_memory(code) for name, code in MEMORY.items()}
-    console = Console(width=120)
+    console = Console(width=160)
     console.print(_table(one, everything, image.shape[:2]))
     for title, values, unit in (("cold start", starts, "s"), ("peak memory", memory, "MB")):
         table = Table(title=title, title_justify="left")
