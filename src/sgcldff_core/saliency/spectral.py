@@ -47,4 +47,5 @@ def spectral_residual(image: NDArray[Any]) -> NDArray[np.float32]:
     lowest, highest = float(energy.min()), float(energy.max())
     if highest - lowest <= 1e-12 or contrast < 1e-3:
         return np.zeros(grey.shape, np.float32)
-    return resized((energy - lowest) * np.float32(contrast / (highest - lowest)), grey.shape)
+    energy = (energy - lowest) * np.float32(contrast / (highest - lowest))
+    return resized(np.clip(energy, 0, 1), grey.shape)  # rounding may carry the highest beyond 1
