@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sgcldff_core.model import SgcldffNetwork
 
-__all__ = ["Look", "class_activation", "class_evidence", "level_activation"]
+__all__ = ["Look", "class_activation", "class_evidence", "level_activation", "scaled_to_one", "weighed_sum"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +94,30 @@ def class_activation(fused: Tensor, weights: Tensor) -> Tensor:
     Tensor
         (N, k, k) float in [0, 1]; zero everywhere where nothing speaks for the class.
     """
-    maps = torch.einsum("nc,nchw->nhw", weights, fused).relu()
+    return scaled_to_one(weighed_sum(fused, weights))
+
+
+def weighed_sum(maps: Tensor, weights: Tensor) -> Tensor:
+    """Return what speaks for a score, ``ReLU(sum over k of w_k A_k)``, (N, h, w) float, not scaled.
+
+    Parameters
+    ----------
+    maps : Tensor
+        (N, C, h, w) float.
+    weights : Tensor
+        (N, C), of each channel.
+    """
+    return torch.einsum("nc,nchw->nhw", weights, maps).relu()
+
+
+def scaled_to_one(maps: Tensor) -> Tensor:
+    """Scale maps so that the largest value of each is 1; a map of zeros stays one.
+
+    Parameters
+    ----------
+    maps : Tensor
+        (N, h, w) float, not negative.
+    """
     largest = maps.amax((1, 2), keepdim=True)
     return maps / torch.where(largest > 0, largest, torch.ones_like(largest))
 

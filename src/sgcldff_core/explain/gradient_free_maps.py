@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from sgcldff_core.explain.gradcam import weighed_sum
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -84,4 +86,4 @@ def score_cam(subject: Subject) -> Tensor:
             parts.append(scores.view(len(rows), -1) - nothing[:, None])
     gain = torch.cat(parts, 1).masked_fill(spread[..., 0, 0] <= 0, -torch.inf)
     weights = gain.softmax(1).nan_to_num(0.0)  # every channel is constant: nothing to show
-    return torch.einsum("nc,nchw->nhw", weights, activation).relu()
+    return weighed_sum(activation, weights)

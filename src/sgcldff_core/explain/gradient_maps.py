@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from sgcldff_core.explain.gradcam import weighed_sum
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -35,7 +37,7 @@ def grad_cam(subject: Subject) -> Tensor:
     Selvaraju et al., Grad-CAM, ICCV 2017.
     """
     weights = subject.gradient().mean((2, 3))
-    return torch.einsum("nc,nchw->nhw", weights, subject.activation).relu()
+    return weighed_sum(subject.activation, weights)
 
 
 def grad_cam_plus_plus(subject: Subject) -> Tensor:
@@ -66,7 +68,7 @@ def grad_cam_plus_plus(subject: Subject) -> Tensor:
     below = 2 * square + total * square * gradient
     share = torch.where(below != 0, square / torch.where(below != 0, below, torch.ones_like(below)), 0)
     weights = (share * gradient.relu()).sum((2, 3))
-    return torch.einsum("nc,nchw->nhw", weights, subject.activation).relu()
+    return weighed_sum(subject.activation, weights)
 
 
 def hires_cam(subject: Subject) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.explain.gradcam import scaled_to_one
 from sgcldff_core.explain.gradient_free_maps import eigen_cam, score_cam
 from sgcldff_core.explain.gradient_maps import grad_cam, grad_cam_plus_plus, hires_cam
 from sgcldff_core.explain.reference_maps import integrated_gradients, occlusion
@@ -109,6 +110,4 @@ def explain_subject(subject: Subject, method: str) -> Tensor:
     ConfigError
         If there is no such method, or its package is missing.
     """
-    maps = find_method(method).compute(subject)
-    largest = maps.amax((1, 2), keepdim=True)
-    return maps / largest.where(largest > 0, largest.new_ones(()))
+    return scaled_to_one(find_method(method).compute(subject))

@@ -26,6 +26,7 @@ from torch import Tensor
 from sgcldff_core.errors import FormatError
 from sgcldff_core.files import written_atomically
 from sgcldff_core.losses import UNKNOWN
+from sgcldff_core.model.kinship import MEMORY
 from sgcldff_core.training.step import pooling_nuclei
 from sgcldff_core.training.targets import collate, make_targets
 from sgcldff_core.training.validation import whole_view
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from sgcldff_core.training.prepared import PreparedSample, Watch
 
 __all__ = ["MEMORY", "Memory", "load_memory", "remember", "save_memory"]
-
-MEMORY = "memory.safetensors"
-"""Beside the weights of a model that has one."""
 
 PER_CLASS = 40
 """Cells of each class that are remembered at most."""
