@@ -32,7 +32,7 @@ from sgcldff_core.inference.neighbourhood import LabelledField
 from sgcldff_core.model import load_model
 from sgcldff_core.smear import SmearSettings, make_smear
 
-LEVELS = (None, 4, 16)
+LEVELS = (None, 4, 8, 16, 32)
 
 
 def explain(parts: list[tuple[EncodedPart, list[int]]], method: str, level: int | None, target: str) -> None:

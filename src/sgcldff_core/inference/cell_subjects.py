@@ -113,7 +113,8 @@ def cell_subjects(
     target : {"class", "mask"}
         What is to be explained.
     classes : mapping of int to int, optional
-        Which class of each cell to explain; its most probable one by default.
+        Which class of each cell to explain; by default its most probable one as the part's fused map
+        has it, whatever the level.
     whole : bool
         Every window is the whole part, as slow as it sounds: maps show all that there is.
 
@@ -163,14 +164,14 @@ def _subjects(
     network = part.network
     fused_of = _way_to_fused(part, windows, index, stride, stem, prior)
 
-    def name(maps: Tensor, rows: Tensor) -> Tensor:
-        fused, _ = fused_of(maps, rows)
-        apart = torch.arange(len(maps), device=maps.device)
+    def named(fused: Tensor, rows: Tensor) -> Tensor:
+        apart = torch.arange(len(fused), device=fused.device)
         logits: Tensor = network.classify(fused, inside[rows], nuclei[rows], apart)[0]
         return logits
 
     def class_score(maps: Tensor, rows: Tensor) -> Tensor:
-        return name(maps, rows).gather(1, explained[rows, None])[:, 0]
+        fused, _ = fused_of(maps, rows)
+        return named(fused, rows).gather(1, explained[rows, None])[:, 0]
 
     def mask_score(maps: Tensor, rows: Tensor) -> Tensor:
         logits = network.segment(*fused_of(maps, rows))[:, 0]
@@ -184,8 +185,9 @@ def _subjects(
         activation = _cut(source, windows, stride)
         neutral = activation.new_zeros(activation.shape[1])
     if classes is None:
+        fused = _cut(part.fused, windows, _stride_of(part, part.fused))
         with torch.no_grad():
-            explained = name(activation, torch.arange(len(cells), device=activation.device)).argmax(1)
+            explained = named(fused, torch.arange(len(cells), device=fused.device)).argmax(1)
     else:
         explained = torch.tensor([classes[cell] for cell in cells], device=activation.device)
     scores: dict[str, Score] = {"class": class_score, "mask": mask_score}

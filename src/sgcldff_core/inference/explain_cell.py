@@ -13,7 +13,7 @@ from sgcldff_core.errors import ConfigError
 from sgcldff_core.explain import level_activation
 from sgcldff_core.inference.forward import evaluating
 from sgcldff_core.inference.judgement import Judgement
-from sgcldff_core.inference.map_placement import cell_boxes, on_image, sampled, widened
+from sgcldff_core.inference.map_placement import cell_boxes, joined, on_image, placed, sampled
 from sgcldff_core.inference.neighbourhood import LabelledField, look_closely
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def explain_labels(
     ConfigError
         If shapes do not fit, a label, class or level does not exist, or a cell is too small to be seen.
     """
-    _check(image, labels, model, diameter, classes, level)
+    _check(model, classes, level)
     field = LabelledField.of(image, labels, model, diameter)
     wanted = field.numbers.tolist() if chosen is None else sorted({int(number) for number in chosen})
     missing = sorted(set(wanted) - set(field.numbers.tolist()))
@@ -150,13 +150,11 @@ def explain_labels(
             maps = level_activation(model.network, around.looks, index, *around.masks(cells), asked)
             for cell, row, which, evidence in zip(cells, rows, asked, maps, strict=True):
                 number = int(field.numbers[cell - 1])
-                place = widened(boxes[number], labels.shape)
-                part = labels[place]
+                place, own, free = placed(labels, number, boxes[number])
                 stride = around.logits.shape[-1] / evidence.shape[-1]
-                own = part == number
                 nucleus = own & (sampled(depths, place, window, field.factor, 1) > 0)
                 shown = {
-                    model.config.classes[kind]: on_image(plane, place, window, field.factor, stride, own | (part == 0))
+                    model.config.classes[kind]: on_image(plane, place, window, field.factor, stride, free)
                     for kind, plane in zip(which, evidence.float().cpu().numpy(), strict=True)
                 }
                 found.append(_explanation(number, row, judged, model.config.classes, place, shown, (own, nucleus)))
@@ -183,11 +181,7 @@ def joined_activation(
     ndarray
         (H, W) float32 in [0, 1], the largest of all cells' maps.
     """
-    whole = np.zeros(shape, np.float32)
-    for cell in cells:
-        part = whole[cell.window]
-        np.maximum(part, cell.activation[kind or cell.named], out=part)
-    return whole
+    return joined(((cell.window, cell.activation[kind or cell.named]) for cell in cells), shape)
 
 
 def _explanation(
@@ -217,21 +211,7 @@ def _explanation(
     )
 
 
-def _check(
-    image: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    model: Model,
-    diameter: float,
-    classes: Sequence[str],
-    level: int | None,
-) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.shape[:2] != labels.shape:
-        raise ConfigError(
-            f"expected an RGB image (H, W, 3) uint8 and labels of its height and width, "
-            f"got {image.shape} {image.dtype} and {labels.shape}"
-        )
-    if not 1 <= diameter < np.inf:
-        raise ConfigError(f"diameter must be at least 1 px, got {diameter}")
+def _check(model: Model, classes: Sequence[str], level: int | None) -> None:
     unknown = [name for name in classes if name not in model.config.classes]
     if unknown:
         raise ConfigError(f"the model does not know {', '.join(unknown)}, only {', '.join(model.config.classes)}")

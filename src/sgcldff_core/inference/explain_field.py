@@ -14,7 +14,7 @@ from sgcldff_core.explain import explain_subject, find_method
 from sgcldff_core.inference.cell_subjects import IMAGE_LEVEL, TARGETS, cell_subjects
 from sgcldff_core.inference.encoded_part import EncodedPart, parts_with_cells
 from sgcldff_core.inference.forward import evaluating
-from sgcldff_core.inference.map_placement import cell_boxes, on_image, widened
+from sgcldff_core.inference.map_placement import cell_boxes, joined, on_image, placed
 from sgcldff_core.inference.neighbourhood import LabelledField
 
 if TYPE_CHECKING:
@@ -129,11 +129,6 @@ def explain_field(
     ConfigError
         If shapes do not fit, or a method, level, target or class does not exist.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.shape[:2] != labels.shape:
-        raise ConfigError(
-            f"expected an RGB image (H, W, 3) uint8 and labels of its height and width, "
-            f"got {image.shape} {image.dtype} and {labels.shape}"
-        )
     check_method(method, level)
     field = LabelledField.of(image, labels, model, diameter)
     numbers = field.numbers.tolist()
@@ -151,9 +146,7 @@ def explain_field(
                 for cell, kind, around, values in zip(
                     some.cells, some.classes.tolist(), some.windows, maps, strict=True
                 ):
-                    place = widened(boxes[cell - 1], labels.shape)
-                    shown = labels[place]
-                    free = (shown == numbers[cell - 1]) | (shown == 0)
+                    place, _, free = placed(labels, numbers[cell - 1], boxes[cell - 1])
                     activation = on_image(values, place, around, field.factor, some.stride, free)
                     found.append(CellMap(numbers[cell - 1], known[kind], place, activation))
                 if progress is not None:
@@ -176,8 +169,4 @@ def joined_maps(cells: Sequence[CellMap], shape: tuple[int, int]) -> NDArray[np.
     ndarray
         (H, W) float32 in [0, 1], the largest of all cells' maps.
     """
-    whole = np.zeros(shape, np.float32)
-    for cell in cells:
-        part = whole[cell.window]
-        np.maximum(part, cell.activation, out=part)
-    return whole
+    return joined(((cell.window, cell.activation) for cell in cells), shape)

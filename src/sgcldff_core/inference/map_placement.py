@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Window", "cell_boxes", "on_image", "sampled", "widened"]
+__all__ = ["Window", "cell_boxes", "joined", "on_image", "placed", "sampled", "widened"]
 
 Window = tuple[slice, slice]
 """Rows and columns."""
@@ -44,6 +46,55 @@ def widened(box: Window, shape: tuple[int, ...]) -> Window:
         for side, length in zip(box, shape, strict=True)
     )
     return rows, columns
+
+
+def placed(
+    labels: NDArray[np.integer], number: int, box: Window
+) -> tuple[Window, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return where a cell's map lies on the image, the cell there, and where the map may be shown.
+
+    Parameters
+    ----------
+    labels : ndarray
+        (H, W) instance labels of the image, 0 background.
+    number : int
+        The cell's label.
+    box : tuple of slice
+        Its rows and columns.
+
+    Returns
+    -------
+    place : tuple of slice
+        See `widened`.
+    own, free : ndarray
+        (h, w) bool on `place`: the cell, and the cell with what is no other cell.
+    """
+    place = widened(box, labels.shape)
+    part = labels[place]
+    own = part == number
+    return place, own, own | (part == 0)
+
+
+def joined(maps: Iterable[tuple[Window, NDArray[np.float32]]], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Put the maps of cells together into one of the image.
+
+    Parameters
+    ----------
+    maps : iterable of tuple
+        Place and (h, w) float32 map of each cell.
+    shape : tuple of int
+        Height and width of the image.
+
+    Returns
+    -------
+    ndarray
+        (H, W) float32, the largest of all cells' maps, 0 where there is none.
+    """
+    whole = np.zeros(shape, np.float32)
+    for place, values in maps:
+        part = whole[place]
+        np.maximum(part, values, out=part)
+    return whole
 
 
 def on_image(

@@ -70,7 +70,19 @@ class LabelledField:
             For its scale, its stain and its prior.
         diameter : float
             Of a typical leukocyte in px of `image`.
+
+        Raises
+        ------
+        ConfigError
+            If shapes or types do not fit, or the diameter is no size.
         """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.shape[:2] != labels.shape:
+            raise ConfigError(
+                f"expected an RGB image (H, W, 3) uint8 and labels of its height and width, "
+                f"got {image.shape} {image.dtype} and {labels.shape}"
+            )
+        if not 1 <= diameter < np.inf:
+            raise ConfigError(f"diameter must be at least 1 px, got {diameter}")
         enlarged = min(model.config.canonical_diameter / diameter, MAX_ENLARGEMENT)
         height, width = labels.shape
         shape = (max(1, round(height * enlarged)), max(1, round(width * enlarged)))

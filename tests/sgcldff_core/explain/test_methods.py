@@ -32,6 +32,14 @@ def test_grad_cam_by_hand() -> None:
     torch.testing.assert_close(find_method("gradcam").compute(subject())[0], 0.5 * A[0] + 0.5 * A[1])
 
 
+def test_the_gradient_of_each_cell_is_its_own() -> None:
+    """However many are followed back together: cell i is scored by i + 1 times its squares."""
+    maps = torch.arange(5 * 2 * 2 * 3, dtype=torch.float32).view(5, 2, 2, 3)
+    squares = Subject(maps, lambda some, rows: (rows + 1) * (some**2).sum((1, 2, 3)), torch.zeros(2))
+    times = torch.arange(1, 6)[:, None, None, None]
+    torch.testing.assert_close(squares.gradient(), 2 * times * maps)
+
+
 def test_grad_cam_plus_plus_by_hand() -> None:
     # S = 7 and 6. Channel a: g = 2: 4 / (8 + 7 * 8) * 2 = 1/8.
     # Channel b: g = -1: no positive gradient; g = 3: 9 / (18 + 6 * 27) * 3 = 0.15.

@@ -94,6 +94,25 @@ def test_levels_lead_to_the_same_score(shipped: Model, field: LabelledField, lev
         assert (scores[0] - scores[2]).abs().max() < 1.5
 
 
+@pytest.mark.parametrize("level", [None, 4, 32])
+@pytest.mark.parametrize("target", ["class", "mask"])
+def test_few_cells_at_a_time_have_the_gradients_of_all_at_once(
+    shipped: Model, field: LabelledField, level: int | None, target: str
+) -> None:
+    """Nor does a cell's own class depend on the level at which it is explained."""
+    ((window, cells),) = parts_with_cells(field, field.numbers.tolist())
+    part = EncodedPart.of(shipped.network, field, window)
+    (some,) = cell_subjects(part, cells, level=level, target=target)
+    (fused,) = cell_subjects(part, cells)
+    assert dict(zip(some.cells, some.classes, strict=True)) == dict(zip(fused.cells, fused.classes, strict=True))
+    assert len(some.cells) == 3  # more than are followed back together
+    together = some.subject.activation.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(some.subject.score(together, some.subject.rows()).sum(), together)
+    assert expected.abs().amax((1, 2, 3)).min() > 0
+    found = some.subject.gradient() / expected.abs().max()
+    torch.testing.assert_close(found, expected / expected.abs().max(), rtol=0, atol=1e-5)
+
+
 def test_the_mask_score_is_the_mean_logit_of_the_cell(shipped: Model, field: LabelledField) -> None:
     ((window, cells),) = parts_with_cells(field, field.numbers.tolist())
     part = EncodedPart.of(shipped.network, field, window)
