@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import sgcldff_core
+from sgcldff_core.cells import counted_cells
 from sgcldff_core.datasets.history import CURATED_INDEX, history_of
 from sgcldff_core.datasets.registry import open_dataset
 from sgcldff_core.errors import FormatError
@@ -80,9 +81,16 @@ def _of_run(folder: Path) -> LeukocyteCount:
     notes = [f"{len(run.cells)} cells in {len(run.images)} images; {flagged} are marked for a second look."]
     if run.failures:
         notes.append(f"{len(run.failures)} images could not be used.")
+    left_out = run.not_counted()
+    if left_out:
+        notes.append(
+            f"{sum(left_out.values())} cells in {len(left_out)} images that do not look like a stained smear in focus "
+            "are not counted."
+        )
+    cells = counted_cells(run.cells)
     source = f"sgcldff {run.version}, model {run.model} ({run.sha256[:12]})"
-    keys = [f"{image}/{label}" for image, label in zip(run.cells["image"], run.cells["label"], strict=True)]
-    found = list(run.cells["class"])
+    keys = [f"{image}/{label}" for image, label in zip(cells["image"], cells["label"], strict=True)]
+    found = list(cells["class"])
     return LeukocyteCount(
         counted(run.counts(), run.classes), run.started, source, tuple(notes), _fingerprint(keys, found)
     )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_CELLS", "MOST_FIELDS", "FlaggedCell", "render_report", "write_report"]
 
 MOST_CELLS = 400
-"""Cells that are pictured at most, the least sure first: a page has to stay one that a browser opens."""
+"""Cells that are pictured at most, the most doubtful first: a page has to stay one that a browser opens."""
 
 MOST_FIELDS = 12
 """Fields that are pictured at most."""
@@ -109,18 +109,21 @@ def render_report(run: Run) -> str:
     run : Run
         Its images are read; one that cannot be read is left without pictures, and named.
     """
-    flagged = run.cells[run.cells["needs_review"]].sort_values("confidence", kind="stable")
+    flagged = run.cells[run.cells["needs_review"]].sort_values("saliency_consistency", kind="stable")
     unreadable: dict[str, str] = {}
-    cells = sorted(_flagged(run, flagged.head(MOST_CELLS), unreadable), key=lambda cell: cell.confidence)
+    cells = sorted(_flagged(run, flagged.head(MOST_CELLS), unreadable), key=lambda cell: cell.consistency)
     environment = Environment(
         loader=FunctionLoader(_part), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     script = _part("report.js")
+    counts, left_out = run.counts(), run.not_counted()
     return environment.get_template("report.html.jinja").render(
         run=run,
-        counts=counted(run.counts(), run.classes),
+        counts=counted(counts, run.classes),
         by_image=[(image.name, counted(run.counts(image.name), run.classes)) for image in run.images],
-        total=len(run.cells),
+        total=sum(counts.values()),
+        found=len(run.cells),
+        not_counted=sorted(left_out.items()),
         flagged=len(flagged),
         cells=cells,
         left_out=len(flagged) - len(cells),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sgcldff_core.cells import cell_columns
+from sgcldff_core.cells import cell_columns, counted_cells
 from sgcldff_core.errors import FormatError
 
 __all__ = ["Run", "RunImage", "read_run"]
@@ -78,15 +78,23 @@ class Run:
     cells: pd.DataFrame
 
     def counts(self, image: str | None = None) -> dict[str, int]:
-        """Return the number of cells of each class, in one image or in all.
+        """Return the number of cells of each class that count, in one image or in all.
+
+        As in ``differential.csv``, those of an image that is taken for no smear do not.
 
         Parameters
         ----------
         image : str, optional
             As the table calls it; all images by default.
         """
-        cells = self.cells if image is None else self.cells[self.cells["image"] == image]
+        cells = counted_cells(self.cells)
+        cells = cells if image is None else cells[cells["image"] == image]
         return {str(name): int(count) for name, count in cells["class"].value_counts().items()}
+
+    def not_counted(self) -> dict[str, int]:
+        """Return how many cells do not count of each image that is taken for no smear and has some."""
+        others = self.cells.drop(counted_cells(self.cells).index)["image"].value_counts(sort=False)
+        return {str(name): int(count) for name, count in others.items()}
 
 
 def read_run(folder: Path | str, images: Path | None = None) -> Run:

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from sgcldff_core.cells import UNLIKE_A_SMEAR
 from sgcldff_core.export import report
+from sgcldff_core.export.leukocyte_count import read_count
 from sgcldff_core.export.report import render_report, write_report
 from sgcldff_core.export.run_folder import read_run
 
@@ -116,16 +119,48 @@ def test_an_image_of_another_size_is_not_taken_for_the_one_that_was_predicted(
     assert "it is not of the size that it had when it was predicted" in render_report(read_run(folder))
 
 
-def test_of_very_many_cells_the_least_sure_are_shown(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_cells_the_most_doubtful_are_shown(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MOST_CELLS", 3)
     page = Page(render_report(read_run(make_run({"a": (9, 9)}))))
-    assert "The 3 least sure are shown; 6 more are marked in cells.csv." in re.sub(r"\s+", " ", page.text)
-    # Confidence falls with the label in this run.
+    assert "The 3 most doubtful are shown; 6 more are marked in cells.csv." in re.sub(r"\s+", " ", page.text)
+    # Consistency rises with the label in this run, while confidence falls.
     assert [svg["aria-label"] for svg in page.all("svg") if "cell " in (svg["aria-label"] or "")] == [
-        "cell 9 of a",
-        "cell 8 of a",
-        "cell 7 of a",
+        "cell 1 of a",
+        "cell 2 of a",
+        "cell 3 of a",
     ]
+
+
+def test_the_heading_that_is_marked_is_the_one_that_cells_are_sorted_by(make_run: MakeRun) -> None:
+    """Of two images whose cells take turns."""
+    text = render_report(read_run(make_run({"a": (5, 5), "bb": (3, 3)})))
+    table = text[text.index('<table class="sortable cells">') :]
+    heads = re.findall(r"<th scope=.*?</th>", table)
+    (marked,) = (place for place, head in enumerate(heads) if 'aria-sort="ascending"' in head)
+    rows = [re.findall(r'<td class="[\w ]+"(?: data-value="([^"]*)")?>', row) for row in table.split("<tr>")[2:]]
+    assert [len(row) for row in rows] == [len(heads)] * 8
+    shown = [float(row[marked]) for row in rows]
+    assert shown == sorted(shown)
+    assert len(set(shown)) > 4
+
+
+def test_cells_of_an_image_that_is_no_smear_are_shown_and_not_counted(make_run: MakeRun) -> None:
+    folder = make_run({"a": (6, 2), "photo": (3, 3)})
+    table = pd.read_csv(folder / "cells.csv")
+    strange = table["image"] == "photo"
+    table.loc[strange, "review_reason"] = UNLIKE_A_SMEAR + "; " + table.loc[strange, "review_reason"]
+    table.to_csv(folder / "cells.csv", index=False)
+    run = read_run(folder)
+    assert run.counts() == run.counts("a") == {"neutrophil": 2, "lymphocyte": 2, "monocyte": 2}
+    assert run.counts("photo") == {}
+    told = re.sub(r"\s+", " ", Page(render_report(run)).text)
+    assert "6 leukocytes counted, 3 not counted" in told
+    assert "5 of 9" in told
+    assert "photo does not look like a stained smear in focus: 3 cells, listed below, are not counted." in told
+    assert told.count("cell 1") == told.count("cell 2") == 2  # of either image
+    count = read_count(folder)
+    assert [row.count for row in count.classes] == [2, 2, 2, 0, 0]
+    assert "3 cells in 1 images that do not look like a stained smear in focus are not counted." in count.notes
 
 
 def test_a_run_without_cells_is_told_of(make_run: MakeRun) -> None:
