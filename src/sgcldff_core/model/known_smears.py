@@ -21,9 +21,9 @@ LOOK = {
     "dark blue": "blue part of it",
     "middle red": "red part of that of the four tenths below",
     "middle blue": "blue part of it",
-    "out of gamut": "root of the share of pixels that are brighter than the glass in one channel",
+    "above glass": "root of the share of pixels that are brighter than the glass by 40 of 255 in one channel",
     "density": "logarithm of the darkest tenth's density in green over the glass's, 1 at most",
-    "fine over coarse": "logarithm of the steepest edges seen finely over those seen coarsely",
+    "fine over coarse": "logarithm of the slope seen finely over that seen coarsely, at the sharpest broad edges",
     "edge strength": "logarithm of the steepest edges over the darkest tenth's density",
     "edge share": "share of pixels with a quarter of the steepest edges' slope",
     "noise": "logarithm of what varies from pixel to pixel over the darkest tenth's density",
@@ -32,7 +32,9 @@ LOOK = {
 
 _DIAMETER = 32.0  # px of a cell in which looks are measured
 _LEAST_NOISE = -4.5  # less is no smoother to the eye
+_ABOVE = 40  # of 255; in density, noise in the dark channel of a yellow glass would be as much
 _MOST = 1e6
+_VERSION = 2  # 1 measured two figures of a look otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,10 @@ class KnownSmears:
     spread : tuple of tuple of float
         (10, 10) rows of a matrix W with ``W @ W.T`` the inverse of the covariance.
     unit : float
-        Mahalanobis distance below which 199 of 200 smears stay that had no part in these figures but
-        come from the same laboratories.
+        Mahalanobis distance from which on an image is taken for no smear: of smears that had no part in
+        these figures but come from the same laboratories, hardly any is as far.
     sharp, blurred : float
-        `focus` of the middle one of them, and the least that 199 of 200 have.
+        `focus` of the middle one of them, and that from which on an image is out of focus.
     """
 
     mean: tuple[float, ...]
@@ -84,8 +86,8 @@ class KnownSmears:
         Returns
         -------
         float
-            0 and above; above 1 is one smear in a hundred of the laboratories known, and what is no
-            smear. The larger of the distance of its look and of what it lacks in focus.
+            0 and above; above 1 is what is no smear, and few smears in a thousand. The larger of the
+            distance of its look and of what it lacks in focus.
         """
         return self.distance_of_look(image_look(image, diameter))
 
@@ -102,7 +104,11 @@ class KnownSmears:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return asdict(self) | {"mean": list(self.mean), "spread": [list(row) for row in self.spread]}
+        return (
+            {"version": _VERSION}
+            | asdict(self)
+            | {"mean": list(self.mean), "spread": [list(row) for row in self.spread]}
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> KnownSmears:
@@ -116,9 +122,16 @@ class KnownSmears:
         Raises
         ------
         ConfigError
-            If something is missing, too much or out of range.
+            If the version is another, or something is missing, too much or out of range.
         """
+        version = values.get("version", 1) if isinstance(values, Mapping) else None
+        if version != _VERSION:
+            raise ConfigError(
+                f"known smears of version {version!r}; this release reads {_VERSION}: "
+                "take known_smears out of model.json, and fit it anew with 'sgcldff models trust'"
+            )
         try:
+            values = {key: value for key, value in values.items() if key != "version"}
             tables = {"mean": tuple(values["mean"]), "spread": tuple(tuple(row) for row in values["spread"])}
             return cls(**{**values, **tables})
         except (KeyError, TypeError, ValueError) as broken:
@@ -126,15 +139,17 @@ class KnownSmears:
 
 
 def focus(look: NDArray[np.floating]) -> float:
-    """Return how sharp an image is: the sum of its `LOOK` ``fine over coarse`` and ``edge strength``.
+    """Return how sharp an image is: its `LOOK` ``fine over coarse``.
+
+    The sharpest tenth of the broad edges tells, since a smear in focus has some that are sharp and many
+    that are not: pale cells, and what lies above or below.
 
     Parameters
     ----------
     look : ndarray
         (10,) float of `LOOK`.
     """
-    names = list(LOOK)
-    return float(look[names.index("fine over coarse")] + look[names.index("edge strength")])
+    return float(look[list(LOOK).index("fine over coarse")])
 
 
 def image_look(image: NDArray[np.uint8], diameter: float) -> NDArray[np.float64]:
@@ -155,24 +170,29 @@ def image_look(image: NDArray[np.uint8], diameter: float) -> NDArray[np.float64]
     ndarray
         (10,) float64 of `LOOK`.
     """
-    density = to_space(_at_scale(image, _DIAMETER / diameter), "density")
+    small = _at_scale(image, _DIAMETER / diameter)
+    density = to_space(small, "density")
     flat = density.reshape(-1, 3)
     low, middle, high = np.quantile(flat[:, 1], (0.25, 0.5, 0.9))
-    stain = flat - np.median(flat[flat[:, 1] <= low], axis=0)
+    glass = flat[:, 1] <= low
+    stain = flat - np.median(flat[glass], axis=0)
+    shine = small.reshape(-1, 3) - np.median(small.reshape(-1, 3)[glass], axis=0)
     dark = stain[flat[:, 1] >= high]
     # The median itself counts, so that an image of one colour has a middle too.
     between = stain[(flat[:, 1] >= middle) & (flat[:, 1] <= high)]
     depth = max(float(dark[:, 1].mean()), 0.03)
     green = density[..., 1]
     fine, coarse = (ndimage.gaussian_gradient_magnitude(green, sigma) for sigma in (0.7, 2.5))
-    steep, broad = float(np.quantile(fine, 0.98)), float(np.quantile(coarse, 0.98))
+    steep = float(np.quantile(fine, 0.98))
+    edges = coarse >= np.quantile(coarse, 0.95)
+    sharpest = float(np.quantile((fine[edges] + 0.003) / (coarse[edges] + 0.003), 0.9))
     grain = float(np.median(np.abs(green - ndimage.gaussian_filter(green, 0.7))))
     look = [
         *_direction(dark),
         *_direction(between),
-        np.sqrt(np.mean(stain.min(axis=1) < -0.12)),
+        np.sqrt(np.mean(shine.max(axis=1) > _ABOVE)),
         min(np.log(depth), 0),
-        np.log((steep + 0.003) / (broad + 0.003)),
+        np.log(sharpest),
         np.log((steep + 0.003) / depth),
         np.mean(fine > 0.25 * steep),
         max(np.log((grain + 0.002) / depth), _LEAST_NOISE),

@@ -20,7 +20,9 @@ __all__ = ["Seen", "field_parts", "fit_known_smears", "fit_known_stains", "measu
 
 _AIM = 1.15  # diameter at which prediction looks, over that of the cells: see inference.scale
 _FOLDS = 5
-_INSIDE_STAIN, _INSIDE_SMEARS = 0.99, 0.995
+_INSIDE_STAIN = 0.99
+_OFF, _REACH = 0.95, 2.0  # a limit for looks is twice as far from the middle as what 19 of 20 stay within
+_LEAST_REACH = 0.1  # images that are all alike still leave room
 _ENOUGH = 2 * len(COLOURS)  # cells or images, to estimate a covariance from
 _SHRUNK = 0.5  # share of correlation that is taken for chance: laboratories to come will differ more
 _FLOOR = 0.05  # spread of any figure of a look, at least
@@ -150,10 +152,16 @@ def fit_known_smears(seen: Seen) -> KnownSmears:
     return KnownSmears(
         tuple(mean.tolist()),
         tuple(tuple(row) for row in spread.tolist()),
-        float(np.quantile(apart, _INSIDE_SMEARS)),
+        _limit(apart),
         float(np.median(sharpness)),
-        float(np.quantile(sharpness, 1 - _INSIDE_SMEARS)),
+        -_limit([-value for value in sharpness]),
     )
+
+
+def _limit(values: Sequence[float]) -> float:
+    # The outermost of some hundred images are too few to set a limit by.
+    middle, off = np.quantile(values, (0.5, _OFF))
+    return float(middle + max(_REACH * (off - middle), _LEAST_REACH))
 
 
 def _stain(name: str, colours: NDArray[np.float64]) -> KnownStain:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from scipy import ndimage
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model.kinship import MEMORY, RememberedCells, read_memory
@@ -81,6 +82,34 @@ def test_they_come_back_from_json() -> None:
     known = KnownStains((stain(0.0), stain(1.5, "other")), unit=3.0)
     assert KnownStains.from_dict(json.loads(json.dumps(known.to_dict()))) == known
     assert KnownSmears.from_dict(json.loads(json.dumps(smears().to_dict()))) == smears()
+
+
+def test_smears_that_were_measured_otherwise_are_refused_with_the_remedy() -> None:
+    before = {key: value for key, value in smears().to_dict().items() if key != "version"}
+    with pytest.raises(ConfigError, match=r"of version 1; this release reads 2: .* 'sgcldff models trust'"):
+        KnownSmears.from_dict(before)
+
+
+def test_a_yellow_glass_is_no_light_and_a_lamp_in_the_picture_is() -> None:
+    """The blue of a yellow glass is dark, so that noise there is a large share of it."""
+    rng = np.random.default_rng(0)
+    place = list(LOOK).index("above glass")
+    yellow = np.clip(np.array([250, 240, 120]) + rng.normal(0, 7, (200, 200, 3)), 0, 255).astype(np.uint8)
+    assert image_look(yellow, 32.0)[place] == 0
+    yellow[50:100, 50:100, 2] = 200
+    assert image_look(yellow, 32.0)[place] == pytest.approx(0.25, abs=0.01)
+
+
+def test_one_sharp_edge_among_soft_ones_shows_the_focus() -> None:
+    image = np.full((160, 160), 235.0)
+    image[20:60, 20:60] = 120
+    soft = ndimage.gaussian_filter(image, 3.2)
+    soft[:, 80:] = np.where(np.arange(160)[:, None] < 80, 235, 120)  # as long as a third of the soft one
+    place = list(LOOK).index("fine over coarse")
+    looks = [image_look(np.repeat(x[..., None], 3, 2).astype(np.uint8), 32.0) for x in (image, soft)]
+    assert focus(looks[1]) == looks[1][place] > 0.8
+    blurred = ndimage.gaussian_filter(image, 3.2)
+    assert focus(image_look(np.repeat(blurred[..., None], 3, 2).astype(np.uint8), 32.0)) < 0.4
 
 
 @pytest.mark.parametrize(
