@@ -121,11 +121,11 @@ def page(table: pd.DataFrame) -> str:
         "Written by `python benchmarks/smear_or_not.py ../shared/data --out docs/results/smears.md --cache "
         "runs/looks.csv`; do not edit.",
         "",
-        "Distance is `KnownSmears.distance`, above 1 is flagged. AUROC: each kind against all smears. The figures were "
-        "fitted to smears of Zheng and BCCD alone. What is measured, and how far the limit is, was decided with the kinds "
-        "*looked at before*, the blurred smears and smears of all sets in view, ALL-IDB2 included; the kinds *never looked "
-        "at* chose nothing. Smears that are drawn almost without red cells look like glass: in prediction, the "
-        "surroundings of the largest cell are judged instead of such a field, here the whole field.",
+        "Distance is `KnownSmears.distance`, above 1 is flagged. AUROC: each kind against all smears. The figures "
+        "were fitted to smears of Zheng and BCCD alone. What is measured, and how far the limit is, was decided with "
+        "the kinds *looked at before*, the blurred smears and smears of all sets in view, ALL-IDB2 included; the "
+        "kinds *never looked at* chose nothing. Smears that are drawn almost without red cells look like glass: in "
+        "prediction, the surroundings of the largest cell are judged instead of such a field, here the whole field.",
         "",
         "| smears, none of which its own figures know | images | median | 99th percentile | flagged |",
         "| --- | --- | --- | --- | --- |",
