@@ -2,10 +2,11 @@ r"""Tell whether the review finds wrong classes and bad outlines.
 
 Writes a page and a picture::
 
-    python benchmarks/review.py ../shared/data --sister runs/sister \
-        --also runs/small/seed0/fold0 runs/ablate/full/seed0/fold0 --cache runs/review --out docs/results/review.md
+    python benchmarks/review.py ../shared/data --sister runs/fold/seed0/fold1 --cache runs/review \
+        --out docs/results/review.md
 
-The cells of the sister are judged, by scores fitted on other images: its groups of images are shared by five, and what
+The cells of the sister are judged twice. By the rule that a model holds, `--rule`, which was fitted on other networks
+and other images; and by scores fitted on other images of this fold: its groups of images are shared by five, and what
 judges a fifth is fitted on the cells that all networks found in the other four, as they are and degraded. No network
 learned from any of these images.
 """
@@ -14,23 +15,29 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from sgcldff_core.datasets import open_dataset
+from sgcldff_core.errors import ConfigError
 from sgcldff_core.evaluation.degrading import HARD, MILD
 from sgcldff_core.evaluation.review_cells import gather_cells
 from sgcldff_core.evaluation.review_figures import auroc, bootstrap_by_group, caught, cross_fitted, risk_coverage
-from sgcldff_core.evaluation.trust import with_known_images
+from sgcldff_core.evaluation.trust import held_out_groups, with_known_images
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model import load_model
 from sgcldff_core.training.risk import fit_rule
 from sgcldff_core.training.split import without_copies
 
+if TYPE_CHECKING:
+    from sgcldff_core.model.review_rule import ReviewRule
+
 _SCORES = {"review": "risk", "class score alone": "p_wrong", "outline score alone": "p_bad", "confidence": "unsure"}
 _SHARE = 0.2
+OWN, MILDLY = "as they are", "mildly degraded"
 
 
 def main() -> None:
@@ -41,14 +48,18 @@ def main() -> None:
     parser.add_argument("--also", type=Path, nargs="*", default=[], help="networks that make errors to fit on")
     parser.add_argument("--cache", type=Path, required=True, help="folder of tables of cells, read where they exist")
     parser.add_argument("--out", type=Path, required=True, help="page, with a picture of the same name beside it")
+    parser.add_argument("--rule", default="leukocytes", help="model whose rule is judged; fitted without these images")
     options = parser.parse_args()
     cells = gathered(options)
     own = cells[(cells["network"] == "sister") & (cells["kind"] == "as it is")]
-    learned = cells[(cells["network"] != "sister") | cells.index.isin(own.index)]
+    learned = cells[cells["kind"] != "mild"]
     mild = cells[(cells["network"] == "sister") & (cells["kind"] == "mild")]
+    shipped = load_model(options.rule).review
     rows = {
-        "sister, as they are": cross_fitted(own, learned),
-        "sister, mildly degraded": cross_fitted(mild, learned),
+        f"{OWN}, rule of {options.rule}": by_rule(own, shipped),
+        f"{MILDLY}, rule of {options.rule}": by_rule(mild, shipped),
+        f"{OWN}, fitted here": cross_fitted(own, learned),
+        f"{MILDLY}, fitted here": cross_fitted(mild, learned),
         **{
             f"{network}, as they are": cross_fitted(part, learned)
             for network, part in cells[(cells["network"] != "sister") & (cells["kind"] == "as it is")].groupby(
@@ -66,16 +77,26 @@ def main() -> None:
         draft.write_text(page(rows, learned, rule.to_dict(), options), encoding="utf-8")
 
 
+def by_rule(judged: pd.DataFrame, rule: ReviewRule | None) -> pd.DataFrame:
+    """Judge every cell by a rule to which none of them contributed, as `cross_fitted` does."""
+    if rule is None:
+        raise ConfigError("the model holds no rule for a review; fit one with 'sgcldff models trust'")
+    wrong, bad = (score.probability(judged) for score in (rule.wrong_class, rule.bad_mask))
+    return judged.assign(p_wrong=wrong, p_bad=bad, risk=rule.risk(judged))
+
+
 def gathered(options: argparse.Namespace) -> pd.DataFrame:
     """Return cells of all networks, with ``network`` and ``kind``."""
     samples = without_copies([s for name in ("zheng", "bccd") for s in open_dataset(options.data / name)])
-    held = set(load_model(options.sister).training["validation_groups"])
+    folders = [options.sister, *options.also]
+    held = set.intersection(*(held_out_groups(folder, load_model(folder)) for folder in folders))
     judged = [s for s in samples if s.group in held and s.split != "test"]
     tables = []
-    for number, folder in enumerate([options.sister, *options.also]):
+    for number, folder in enumerate(folders):
         name = "sister" if not number else "-".join(folder.parts[-3:])
         model = None
-        for kind, worsen in (("as it is", None), ("hard", HARD) if number else ("mild", MILD)):
+        degraded = [("hard", HARD)] if number else [("mild", MILD), ("hard", HARD)]
+        for kind, worsen in [("as it is", None), *degraded]:
             file = options.cache / f"{name}-{kind.replace(' ', '-')}.csv"
             if not file.is_file():
                 if model is None:
@@ -100,8 +121,8 @@ def figure(table: pd.DataFrame, target: str, column: str, statistic: str) -> str
 
 def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, options: argparse.Namespace) -> str:
     """Return the page of results in Markdown."""
-    others = " ".join(str(folder) for folder in options.also)
-    command = f"python benchmarks/review.py ../shared/data --sister {options.sister} --also {others}"
+    also = f" --also {' '.join(map(str, options.also))}" if options.also else ""
+    command = f"python benchmarks/review.py ../shared/data --sister {options.sister}{also}"
     lines = [
         "# Review",
         "",

@@ -34,10 +34,11 @@ def trust_command(
     From the data sets come the stains and looks that the model knows: what is far from them is
     flagged. Without --sister no more is fitted. A sister is a model by the same recipe of which the
     data sets hold images that it did not learn from: its mistakes on them, as they are and
-    degraded, teach which evidence goes with a wrong class and with a bad outline. Held out is what
-    every sister notes as held out in its model.json.
+    degraded, teach which evidence goes with a wrong class and with a bad outline. Held out is the
+    fold that every sister judged, if it is a trial of 'sgcldff crossval', else what its model.json
+    notes as held out.
     """
-    from sgcldff_core.evaluation.trust import held_out_cells, with_known_images, with_review
+    from sgcldff_core.evaluation.trust import held_out_cells, held_out_groups, with_known_images, with_review
     from sgcldff_core.model import find_model, load_model, save_parts
     from sgcldff_core.training import read_annotated
 
@@ -45,7 +46,8 @@ def trust_command(
         raise ConfigError(f"--share is between 0 and 1, got {share}")
     folder = find_model(name)
     model = load_model(folder)
-    judges = [load_model(sister) for sister in sisters or ()]
+    places = [find_model(sister) for sister in sisters or ()]
+    judges = [load_model(place) for place in places]
     samples, _ = read_annotated(datasets)
     own = set(model.training.get("validation_groups", ()))
     with progress_bar() as bar:
@@ -56,7 +58,7 @@ def trust_command(
 
         model = with_known_images(model, [s for s in samples if s.group not in own], report)
         if judges:
-            held = set.intersection(*(set(judge.training.get("validation_groups", ())) for judge in judges))
+            held = set.intersection(*(held_out_groups(*sister) for sister in zip(places, judges, strict=True)))
             model = with_review(model, held_out_cells(judges, samples, held, report), share)
     save_parts(model, folder, out)
     fitted = "" if model.review is None or not judges else f"; review: {dict(model.review.fitted_on)}"

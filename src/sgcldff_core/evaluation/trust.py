@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.evaluation.crossval import FOLDS
 from sgcldff_core.evaluation.degrading import HARD
+from sgcldff_core.evaluation.folds import read_folds
 from sgcldff_core.evaluation.review_cells import gather_cells
 from sgcldff_core.training.known import fit_known_smears, fit_known_stains, measure
 from sgcldff_core.training.risk import fit_rule
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from sgcldff_core.model import Model
     from sgcldff_core.sample import Sample
 
-__all__ = ["held_out_cells", "with_known_images", "with_review"]
+__all__ = ["held_out_cells", "held_out_groups", "with_known_images", "with_review"]
 
 Report = Callable[[str, int, int], None]
 
@@ -38,6 +41,26 @@ def with_known_images(model: Model, samples: Sequence[Sample], report: Report | 
     step = None if report is None else lambda done, total: report("measuring stains", done, total)
     seen = measure(samples, step)
     return replace(model, known_stains=fit_known_stains(seen), known_smears=fit_known_smears(seen))
+
+
+def held_out_groups(folder: Path | str, model: Model) -> set[str]:
+    """Return the groups of images that a model neither learned from nor was chosen by, as far as its folder tells.
+
+    A trial of ``sgcldff crossval`` judges the fold that its folder is named for; what its `model.json`
+    notes as held out besides chose its best epoch. Any other model has nothing but the latter.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Of the model.
+    model : Model
+        Loaded from it.
+    """
+    folder = Path(folder).resolve()
+    folds, number = folder.parent.parent / FOLDS, folder.name.removeprefix("fold")
+    if folds.is_file() and folder.name != number and number.isdigit():
+        return {group for group, fold in read_folds(folds).fold_of_group.items() if fold == int(number)}
+    return set(model.training.get("validation_groups", ()))
 
 
 def held_out_cells(

@@ -1,0 +1,39 @@
+"""What was held out from a model, as far as its folder tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sgcldff_core.errors import ConfigError
+from sgcldff_core.evaluation.crossval import FOLDS
+from sgcldff_core.evaluation.folds import Folds, write_folds
+from sgcldff_core.evaluation.trust import held_out_cells, held_out_groups
+from sgcldff_core.model import Model, ModelConfig, build_network
+
+
+@pytest.fixture
+def model() -> Model:
+    config = ModelConfig()
+    return replace(Model("m", config, build_network(config)), training={"validation_groups": ["b"]})
+
+
+@pytest.mark.parametrize(("name", "expected"), [("fold1", {"c"}), ("fold0", {"a", "b"}), ("fold", {"b"}), ("1", {"b"})])
+def test_a_trial_of_a_cross_validation_held_its_fold_out(
+    name: str, expected: set[str], model: Model, tmp_path: Path
+) -> None:
+    """What chose its best epoch, "b", is noted in model.json, but another fold is what it did not see."""
+    write_folds(Folds(2, {"a": 0, "b": 0, "c": 1}), tmp_path / FOLDS)
+    assert held_out_groups(tmp_path / "seed0" / name, model) == expected
+
+
+def test_any_other_model_held_out_what_it_notes(model: Model, tmp_path: Path) -> None:
+    assert held_out_groups(tmp_path / "seed0" / "fold1", model) == {"b"}
+    assert held_out_groups(tmp_path, replace(model, training={})) == set()
+
+
+def test_without_anything_held_out_no_review_can_be_fitted(model: Model) -> None:
+    with pytest.raises(ConfigError, match="images that some networks learned from and others that none did"):
+        held_out_cells([model], [], {"a"})
