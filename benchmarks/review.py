@@ -14,6 +14,8 @@ learned from any of these images.
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,14 +25,17 @@ import pandas as pd
 
 from sgcldff_core.datasets import open_dataset
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.evaluation.crossval import FOLDS, SETTINGS
 from sgcldff_core.evaluation.degrading import HARD, MILD
+from sgcldff_core.evaluation.folds import read_folds
 from sgcldff_core.evaluation.review_cells import gather_cells
 from sgcldff_core.evaluation.review_figures import auroc, bootstrap_by_group, caught, cross_fitted, risk_coverage
 from sgcldff_core.evaluation.trust import held_out_groups, with_known_images
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model import load_model
+from sgcldff_core.training import read_annotated
 from sgcldff_core.training.risk import fit_rule
-from sgcldff_core.training.split import without_copies
+from sgcldff_core.training.split import split_samples, without_copies
 
 if TYPE_CHECKING:
     from sgcldff_core.model.review_rule import ReviewRule
@@ -49,19 +54,23 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder of tables of cells, read where they exist")
     parser.add_argument("--out", type=Path, required=True, help="page, with a picture of the same name beside it")
     parser.add_argument("--rule", default="leukocytes", help="model whose rule is judged; fitted without these images")
+    parser.add_argument(
+        "--rule-fold", type=int, help="fold that the rule was fitted on; with it, what chose that trial's best epoch"
+    )
     options = parser.parse_args()
     cells = gathered(options)
-    own = cells[(cells["network"] == "sister") & (cells["kind"] == "as it is")]
-    learned = cells[cells["kind"] != "mild"]
-    mild = cells[(cells["network"] == "sister") & (cells["kind"] == "mild")]
     shipped = load_model(options.rule).review
+    known = seen_by_rule(options, shipped)
+    judged = cells[(cells["network"] == "sister") & ~cells["group"].isin(known)]
+    own, mild = judged[judged["kind"] == "as it is"], judged[judged["kind"] == "mild"]
+    learned = cells[cells["kind"] != "mild"]
     rows = {
         f"{OWN}, rule of {options.rule}": by_rule(own, shipped),
         f"{MILDLY}, rule of {options.rule}": by_rule(mild, shipped),
-        f"{OWN}, fitted here": cross_fitted(own, learned),
-        f"{MILDLY}, fitted here": cross_fitted(mild, learned),
+        f"{OWN}, fitted here": cross_fitted(own, learned, before=shipped),
+        f"{MILDLY}, fitted here": cross_fitted(mild, learned, before=shipped),
         **{
-            f"{network}, as they are": cross_fitted(part, learned)
+            f"{network}, as they are": cross_fitted(part, learned, before=shipped)
             for network, part in cells[(cells["network"] != "sister") & (cells["kind"] == "as it is")].groupby(
                 "network"
             )
@@ -70,11 +79,23 @@ def main() -> None:
     for table in rows.values():
         table["unsure"] = 1 - table["confidence"]
         table["either"] = table[["wrong", "bad"]].max(axis=1)
-    rule = fit_rule(learned.assign(own=learned.index.isin(own.index)), _SHARE)
+    rule = fit_rule(learned.assign(own=learned.index.isin(own.index)), _SHARE, before=shipped)
     with written_atomically(options.out.with_suffix(".png")) as draft:
         draw(rows, draft)
     with written_atomically(options.out) as draft:
         draft.write_text(page(rows, learned, rule.to_dict(), options), encoding="utf-8")
+
+
+def seen_by_rule(options: argparse.Namespace, rule: ReviewRule | None) -> set[str]:
+    """Return the groups on which the rule was fitted: what its record names, or what its sister's fold tells."""
+    if rule is None or options.rule_fold is None:
+        return set() if rule is None else set(rule.fitted_on.get("group_names", ()))
+    samples, _ = read_annotated([options.data / name for name in ("zheng", "bccd")])
+    trials = options.sister.parent.parent  # the rule's sister was trained by the same settings
+    share = float(json.loads((trials / SETTINGS).read_text(encoding="utf-8"))["validation"])
+    learned, held = read_folds(trials / FOLDS).split([s for s in samples if s.split != "test"], options.rule_fold)
+    _, chose = split_samples([replace(s, split=None) for s in learned], share, 0)
+    return {s.group for s in [*held, *chose]}
 
 
 def by_rule(judged: pd.DataFrame, rule: ReviewRule | None) -> pd.DataFrame:
@@ -119,19 +140,41 @@ def figure(table: pd.DataFrame, target: str, column: str, statistic: str) -> str
     return f"{found.value:.3f} ({found.low:.2f}-{found.high:.2f})"
 
 
+def gain(table: pd.DataFrame, column: str) -> str:
+    """Return by how much a score finds wrong classes better than confidence, on the same draws."""
+    known = table[table["wrong"].notna()]
+    errors, pair = known["wrong"].to_numpy(float), known[[column, "unsure"]].to_numpy(float)
+    found = bootstrap_by_group(
+        errors, pair, known["group"].to_numpy(), lambda e, both: auroc(e, both[:, 0]) - auroc(e, both[:, 1])
+    )
+    return f"{found.value:+.3f} ({found.low:+.2f} to {found.high:+.2f})"
+
+
+def auroc_with_gain(table: pd.DataFrame, column: str) -> str:
+    """Return how well a figure finds wrong classes, and by how much better than confidence."""
+    own = auroc(table["wrong"].to_numpy(float), table[column].to_numpy(float))
+    return f"{own:.3f}" if column == "unsure" else f"{own:.3f} [{gain(table, column)}]"
+
+
 def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, options: argparse.Namespace) -> str:
     """Return the page of results in Markdown."""
     also = f" --also {' '.join(map(str, options.also))}" if options.also else ""
-    command = f"python benchmarks/review.py ../shared/data --sister {options.sister}{also}"
+    kept = ", ".join(rule["fitted_on"].get("kept", [])).replace("_", " ") or "nothing"
+    fold = "" if options.rule_fold is None else f" --rule-fold {options.rule_fold}"
+    command = f"python benchmarks/review.py ../shared/data --sister {options.sister}{also}{fold}"
     lines = [
         "# Review",
         "",
         f"Written by `{command} --cache runs/review --out docs/results/review.md`; do not edit. "
         "The method is in [Review of doubtful cells](../method/review.md).",
         "",
-        "Scores were fitted on other images than those they judge, in five parts; 95 % intervals from a bootstrap "
-        "over groups of images. A class is wrong if the cell is one annotated cell by half and of another class; an "
-        "outline is bad if its IoU with the annotated cell is below 0.8.",
+        "The cells are those that the sister found in images that it neither learned from nor was chosen by. "
+        f"*Rule of {options.rule}*: judged by the rule that this model holds, which was fitted to other networks' "
+        "errors; images that it was fitted on are left out of all rows. *Fitted here*: by scores fitted to the cells "
+        "of this page, as they are and strongly degraded, in five parts of which the one that is judged stayed out; a "
+        "score for which there were too few errors is the rule's. 95 % intervals are from a bootstrap over groups of "
+        "images. A class is wrong if the cell is one annotated cell by half and of another class; an outline is bad if "
+        "its IoU with the annotated cell is below 0.8.",
         "",
         "| AUROC | wrong class: n | review | class score | confidence "
         "| bad outline: n | review | outline score | confidence |",
@@ -144,6 +187,9 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
             parts.append(f"{int(known[target].sum())} of {len(known)}")
             parts += [figure(table, target, column, "AUROC") for column in ("risk", own, "unsure")]
         lines.append("| " + " | ".join(parts) + " |")
+    lines += ["", "| wrong class, AUROC less that of confidence | review | class score |", "| --- | --- | --- |"]
+    for name, table in rows.items():
+        lines.append(f"| {name} | {gain(table, 'risk')} | {gain(table, 'p_wrong')} |")
     lines += [
         "",
         "| share of errors of either kind among the worst 20 % | errors | review | confidence |",
@@ -159,9 +205,10 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
         "",
         "## What the scores are made of",
         "",
-        f"Fitted on {len(learned)} cells, {int((learned['wrong'] == 1).sum())} with a wrong class and "
-        f"{int((learned['bad'] == 1).sum())} with a bad outline. Weights are for a doubt that grows by its spread; one "
-        "that made cells safer was held at 0. These are of all images together, as a model would hold them.",
+        f"Fitted here to {len(learned)} cells, {int((learned['wrong'] == 1).sum())} with a wrong class and "
+        f"{int((learned['bad'] == 1).sum())} with a bad outline; kept from the rule of {options.rule}: {kept}. "
+        "Weights are for a doubt that grows by its spread; one that made cells safer was held at 0. These are of all "
+        "images together, as a model would hold them.",
         "",
         "| doubt | wrong class | bad outline |",
         "| --- | --- | --- |",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,19 @@ from sklearn.model_selection import GroupKFold
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.evaluation.intervals import Interval
-from sgcldff_core.training.risk import fit_risk
+from sgcldff_core.training.risk import enough_errors, fit_risk
+
+if TYPE_CHECKING:
+    from sgcldff_core.model.review_rule import ReviewRule, RiskScore
 
 __all__ = ["auroc", "bootstrap_by_group", "caught", "cross_fitted", "risk_coverage"]
 
 Statistic = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 
-def cross_fitted(judged: pd.DataFrame, learned: pd.DataFrame, folds: int = 5) -> pd.DataFrame:
+def cross_fitted(
+    judged: pd.DataFrame, learned: pd.DataFrame, folds: int = 5, before: ReviewRule | None = None
+) -> pd.DataFrame:
     """Judge every cell by scores to which neither it nor its image contributed.
 
     Parameters
@@ -30,6 +36,8 @@ def cross_fitted(judged: pd.DataFrame, learned: pd.DataFrame, folds: int = 5) ->
         Cells to fit on; those of groups that are judged at the time stay out.
     folds : int
         Into which the groups of `judged` are shared.
+    before : ReviewRule, optional
+        Fitted on images none of which is judged: gives a score for which there are too few errors to fit one.
 
     Returns
     -------
@@ -41,9 +49,15 @@ def cross_fitted(judged: pd.DataFrame, learned: pd.DataFrame, folds: int = 5) ->
         here = judged.iloc[rows]
         others = learned[~learned["group"].isin(set(here["group"]))]
         for target, values in found.items():
-            values[rows] = fit_risk(others, target).probability(here)
+            values[rows] = _score(others, target, before).probability(here)
     risk = 1 - (1 - found["wrong"]) * (1 - found["bad"])
     return judged.assign(p_wrong=found["wrong"], p_bad=found["bad"], risk=risk)
+
+
+def _score(cells: pd.DataFrame, target: str, before: ReviewRule | None) -> RiskScore:
+    if before is None or enough_errors(cells, target):
+        return fit_risk(cells, target)
+    return before.wrong_class if target == "wrong" else before.bad_mask
 
 
 def auroc(errors: NDArray[np.floating], score: NDArray[np.floating]) -> float:

@@ -111,6 +111,8 @@ def held_out_cells(
 def with_review(model: Model, cells: pd.DataFrame, share: float = 0.2) -> Model:
     """Return a model that holds a rule for the review of its cells.
 
+    A score for which the cells hold too few errors stays as the model has it.
+
     Parameters
     ----------
     model : Model
@@ -121,5 +123,6 @@ def with_review(model: Model, cells: pd.DataFrame, share: float = 0.2) -> Model:
         Of cells like these that shall be looked at.
     """
     networks = [str(name) for name in pd.unique(cells["network"])]
-    images = int(cells["group"].nunique())
-    return replace(model, review=fit_rule(cells, share, {"networks": networks, "groups": images}))
+    groups = sorted({str(group) for group in cells["group"]})  # a rule is not to be judged on these
+    fitted_on = {"networks": networks, "groups": len(groups), "group_names": groups}
+    return replace(model, review=fit_rule(cells, share, fitted_on, model.review))

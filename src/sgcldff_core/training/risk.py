@@ -16,19 +16,28 @@ from sgcldff_core.model.review_rule import DOUBTS, ReviewRule, RiskScore, doubts
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BAD_IOU", "fit_risk", "fit_rule"]
+__all__ = ["BAD_IOU", "enough_errors", "fit_risk", "fit_rule"]
 
 BAD_IOU = 0.8
 """An outline whose IoU with the true one is below is bad."""
 
+_SCORE = {"wrong": "wrong_class", "bad": "bad_mask"}
 _STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)  # of the penalty on weights
 _FOLDS = 5
-_ENOUGH = 10  # errors, to fit anything to
+_ENOUGH = 10  # errors, and cells without, to fit anything to
 _UNUSUAL = 0.95  # of the cells without fault have less doubt than what is named as a reason
 
 
-def fit_rule(cells: pd.DataFrame, share: float = 0.2, fitted_on: Mapping[str, Any] | None = None) -> ReviewRule:
+def fit_rule(
+    cells: pd.DataFrame,
+    share: float = 0.2,
+    fitted_on: Mapping[str, Any] | None = None,
+    before: ReviewRule | None = None,
+) -> ReviewRule:
     """Fit both scores, and the risk from which on a cell is to be looked at.
+
+    A good network makes few bad outlines, even of degraded images. A score for which there are too few
+    errors is that of the rule before, where there is one; the record then names it under ``kept``.
 
     Parameters
     ----------
@@ -42,18 +51,23 @@ def fit_rule(cells: pd.DataFrame, share: float = 0.2, fitted_on: Mapping[str, An
         Of these to be looked at, between 0 and 1.
     fitted_on : mapping, optional
         For the record, beside what is noted anyway.
+    before : ReviewRule, optional
+        Fitted on other cells.
 
     Raises
     ------
     ConfigError
-        If there are too few errors of either kind, or no cells of the network's own.
+        If there are too few errors of both kinds, or of one without a rule before, or no cells of the
+        network's own.
     """
     if not 0 < share < 1:
         raise ConfigError(f"the share of cells to be looked at is between 0 and 1, got {share}")
     own = cells[cells["own"].astype(bool)]
     if own.empty:
         raise ConfigError("none of the cells were found by a network near to the model")
-    wrong, bad = (fit_risk(cells, target) for target in ("wrong", "bad"))
+    few = [target for target in _SCORE if not enough_errors(cells, target)]
+    kept = {} if before is None or len(few) == len(_SCORE) else {"wrong": before.wrong_class, "bad": before.bad_mask}
+    wrong, bad = (kept[t] if t in few and t in kept else fit_risk(cells, t) for t in _SCORE)
     faultless = own[(own["wrong"] != 1) & (own["bad"] != 1)]
     usual = {name: float(np.nanquantile(_known(x), _UNUSUAL)) for name, x in doubts_of(faultless).items()}
     rule = ReviewRule(wrong, bad, 0.0, usual)
@@ -63,9 +77,23 @@ def fit_rule(cells: pd.DataFrame, share: float = 0.2, fitted_on: Mapping[str, An
         "wrong_classes": int((cells["wrong"] == 1).sum()),
         "bad_masks": int((cells["bad"] == 1).sum()),
         "share": share,
+        **({"kept": [_SCORE[target] for target in few]} if few else {}),
         **(fitted_on or {}),
     }
     return ReviewRule(wrong, bad, float(np.quantile(risk, 1 - share)), usual, record)
+
+
+def enough_errors(cells: pd.DataFrame, target: str) -> bool:
+    """Return whether cells hold as many errors, and cells without, as `fit_risk` asks for.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As for `fit_rule`.
+    target : {"wrong", "bad"}
+        Column that tells the errors.
+    """
+    return bool(min((cells[target] == 1).sum(), (cells[target] == 0).sum()) >= _ENOUGH)
 
 
 def fit_risk(cells: pd.DataFrame, target: str) -> RiskScore:
@@ -88,7 +116,7 @@ def fit_risk(cells: pd.DataFrame, target: str) -> RiskScore:
     """
     known = cells[cells[target].notna()]
     y = known[target].to_numpy(float)
-    if min(y.sum(), (1 - y).sum()) < _ENOUGH:
+    if not enough_errors(cells, target):
         raise ConfigError(
             f"{int(y.sum())} of {len(y)} cells are {target}; a risk takes {_ENOUGH} that are and as many that are not"
         )

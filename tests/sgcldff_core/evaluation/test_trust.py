@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.evaluation.crossval import FOLDS
 from sgcldff_core.evaluation.folds import Folds, write_folds
-from sgcldff_core.evaluation.trust import held_out_cells, held_out_groups
+from sgcldff_core.evaluation.trust import held_out_cells, held_out_groups, with_review
+from sgcldff_core.explain import EVIDENCE
 from sgcldff_core.model import Model, ModelConfig, build_network
 
 
@@ -37,3 +40,14 @@ def test_any_other_model_held_out_what_it_notes(model: Model, tmp_path: Path) ->
 def test_without_anything_held_out_no_review_can_be_fitted(model: Model) -> None:
     with pytest.raises(ConfigError, match="images that some networks learned from and others that none did"):
         held_out_cells([model], [], {"a"})
+
+
+def test_a_rule_names_the_images_that_it_must_not_be_judged_on(model: Model) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({name: rng.random(120) for name in EVIDENCE})
+    errors = (np.arange(120) % 6 == 0).astype(float)
+    table = table.assign(wrong=errors, bad=errors, own=True, network="n", group=[f"g{k % 40}" for k in range(120)])
+    rule = with_review(model, table).review
+    assert rule is not None
+    assert rule.fitted_on["groups"] == 40
+    assert rule.fitted_on["group_names"] == sorted(f"g{k}" for k in range(40))

@@ -50,6 +50,21 @@ def test_what_is_not_known_of_any_cell_gets_no_weight() -> None:
     assert np.isfinite(list(rule.usual.values())).all()
 
 
+def test_a_score_with_too_few_errors_is_that_of_the_rule_before() -> None:
+    before, table = fit_rule(cells(seed=1)), cells()
+    good = table.assign(bad=(np.arange(len(table)) < 5).astype(float))
+    rule = fit_rule(good, 0.2, None, before)
+    assert rule.bad_mask == before.bad_mask
+    assert rule.wrong_class == fit_risk(table, "wrong") != before.wrong_class
+    assert rule.fitted_on["kept"] == ["bad_mask"]
+    assert (rule.risk(good[good["own"]]) >= rule.cutoff).mean() == pytest.approx(0.2, abs=0.006)
+    assert "kept" not in fit_rule(table, 0.2, None, before).fitted_on
+    with pytest.raises(ConfigError, match="5 of 400 cells are bad"):
+        fit_rule(good)
+    with pytest.raises(ConfigError, match="0 of 400 cells are wrong"):
+        fit_rule(good.assign(wrong=0.0), 0.2, None, before)
+
+
 @pytest.mark.parametrize(
     ("table", "share", "said"),
     [
