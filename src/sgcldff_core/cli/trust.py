@@ -61,6 +61,7 @@ def trust_command(
             held = set.intersection(*(held_out_groups(*sister) for sister in zip(places, judges, strict=True)))
             model = with_review(model, held_out_cells(judges, samples, held, report), share)
     save_parts(model, folder, out)
-    fitted = "" if model.review is None or not judges else f"; review: {dict(model.review.fitted_on)}"
+    record = {} if model.review is None else {k: v for k, v in model.review.fitted_on.items() if k != "group_names"}
+    fitted = f"; review: {record}" if judges else ""
     stains = ", ".join(stain.name for stain in model.known_stains.stains) if model.known_stains else ""
     stdout.print(f"{out.name}: knows the stains of {stains}{fitted}", markup=False, soft_wrap=True)
