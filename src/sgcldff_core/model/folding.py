@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import itertools
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sgcldff_core.model.backbone import HybridBackbone
-from sgcldff_core.model.network import SgcldffNetwork
+
+if TYPE_CHECKING:
+    from sgcldff_core.model.network import SgcldffNetwork
 
 __all__ = ["folded"]
 
@@ -39,7 +42,7 @@ def folded(network: SgcldffNetwork) -> SgcldffNetwork:
     if isinstance(network.backbone, HybridBackbone):
         for parent in list(network.backbone.modules()):
             _fold_children(parent)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(memory_format=torch.channels_last)
 
 
 def _fold_children(parent: nn.Module) -> None:
