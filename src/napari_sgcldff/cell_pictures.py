@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sgcldff.layers import is_smear
+from napari_sgcldff.extent import require_smear
 from napari_sgcldff.placement import offset_on, placing, plane_of
 from sgcldff_core.errors import ConfigError
 
@@ -64,8 +64,7 @@ class CellPicture:
         ConfigError
             If the labels do not lie on the image pixel by pixel, or the image is not RGB.
         """
-        if not is_smear(image):
-            raise ConfigError(f"the layer {image.name!r} is no RGB image; choose a colour image of a stained smear")
+        require_smear(image)
         marks, mark_plane = plane_of(cells, step)
         pixels, _ = plane_of(image, step)
         top, left = offset_on(cells, image, marks.shape)

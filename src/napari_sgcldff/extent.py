@@ -17,7 +17,7 @@ from sgcldff_core.errors import ConfigError
 if TYPE_CHECKING:
     from napari.layers import Image
 
-__all__ = ["Extent", "is_smear", "plane_count"]
+__all__ = ["Extent", "is_smear", "plane_count", "require_smear"]
 
 Box = tuple[int, int, int, int]
 Plane = tuple[int, ...]
@@ -34,6 +34,23 @@ def is_smear(layer: Any) -> bool:
         Of any kind.
     """
     return bool(getattr(layer, "rgb", False))
+
+
+def require_smear(layer: Any) -> None:
+    """Refuse a layer that cannot be a stained smear.
+
+    Parameters
+    ----------
+    layer : Layer
+        Of any kind.
+
+    Raises
+    ------
+    ConfigError
+        If it is no RGB image.
+    """
+    if not is_smear(layer):
+        raise ConfigError(f"the layer {layer.name!r} is no RGB image; choose a colour image of a stained smear")
 
 
 def plane_count(layer: Image) -> int:
@@ -104,8 +121,7 @@ class Extent:
         ConfigError
             If the layer is not RGB, or nothing of it lies in `box`.
         """
-        if not is_smear(layer):
-            raise ConfigError(f"the layer {layer.name!r} is no RGB image; choose a colour image of a stained smear")
+        require_smear(layer)
         pixels = finest(layer)
         leading = layer.ndim - 2
         stack = tuple(int(n) for n in pixels.shape[:leading])
