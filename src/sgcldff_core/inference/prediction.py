@@ -193,7 +193,7 @@ def describe_cells(
     step("explaining")
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
     evidence = gather_evidence(
-        model, view.image, view.labels, view.maps, looks, named.probabilities, agreement, _at_border(view.labels)
+        model, view.image, view.labels, view.maps, looks, named, agreement, _at_border(view.labels)
     )
     consistency, reasons = review_cells(model, named.probabilities, agreement, evidence)
     unlike = distance_from_smears(model, view.image, view.labels)
