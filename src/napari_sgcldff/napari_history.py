@@ -29,14 +29,15 @@ class NapariHistory:
     def note(self) -> None:
         """Begin anew from what the history is now."""
         to_redo = self._stack("_redo_history")
-        self._count, self._next = len(to_redo), to_redo[-1] if to_redo else None
+        self._count = len(to_redo)
+        self._next: Any = to_redo[-1] if to_redo else None
 
     def since_noted(self) -> tuple[bool, bool]:
         """Return whether it was undo that changed the layer, and whether redo."""
         to_undo, to_redo = self._stack("_undo_history"), self._stack("_redo_history")
         by_undo = len(to_redo) > self._count
         # What is done again is laid on the other stack in reverse order, made of the same parts.
-        by_redo = bool(self._next and to_undo) and to_undo[-1][0] is self._next[-1]
+        by_redo = self._next is not None and bool(to_undo) and to_undo[-1][0] is self._next[-1]
         return by_undo, by_redo
 
     def _stack(self, name: str) -> Any:
