@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sgcldff_core
-from sgcldff_core.errors import ClusterError, ConfigError
+from sgcldff_core.errors import ClusterError
+from sgcldff_core.extras import wants_extra
 from sgcldff_core.inference.engines import with_engine
 from sgcldff_core.model import Model, load_model
 
@@ -99,10 +100,8 @@ def connect(address: str) -> Client:
     ClusterError
         If nobody answers, or no worker comes.
     """
-    try:
+    with wants_extra("distributed", "clusters"):
         from distributed import Client
-    except ImportError as missing:
-        raise ConfigError("--scheduler needs: pip install 'napari-sgcldff[distributed]'") from missing
     where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
     try:
         client = Client(**where, timeout=_WAIT, set_as_default=False)
