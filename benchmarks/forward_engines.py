@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -20,11 +19,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sgcldff_core.inference.engines import with_engine
 from sgcldff_core.inference.forward import network_input
 from sgcldff_core.model import Model, load_model
+from sgcldff_core.model.folding import folded
 from sgcldff_core.saliency import compute_prior
 from sgcldff_core.smear import SmearSettings, make_smear
 
@@ -86,8 +85,7 @@ def contestants(model: Model) -> dict[str, Run]:
         "torch": plain(model.network),
         "channels first input": contiguous,
         "channels_last weights": plain(last),
-        "folded batch norm": plain(folded(model.network)),
-        "folded and channels_last": plain(folded(model.network).to(memory_format=torch.channels_last)),
+        "folded and channels_last": plain(folded(model.network)),
         "bf16": half,
     }
     for name in ("onnxruntime", "openvino"):
@@ -95,21 +93,6 @@ def contestants(model: Model) -> dict[str, Run]:
         assert engine is not None
         runs[name] = engine
     return runs
-
-
-def folded(network: nn.Module) -> nn.Module:
-    """Return a copy with each batch norm of the encoder within the convolution before it."""
-    network = copy.deepcopy(network)
-    for parent in list(network.modules()):
-        children = list(parent.named_children())
-        for (first, convolution), (second, norm) in itertools.pairwise(children):
-            if not isinstance(convolution, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
-                continue
-            setattr(parent, first, fuse_conv_bn_eval(convolution, norm))
-            # timm's norm carries the activation behind it.
-            rest = [getattr(norm, part) for part in ("drop", "act") if hasattr(norm, part)]
-            setattr(parent, second, nn.Sequential(*rest))
-    return network
 
 
 if __name__ == "__main__":

@@ -28,11 +28,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from roofline import measure_peaks, work_of
-from speed_parts import Part, parts_of_baselines, parts_of_crowds, parts_of_model
+from speed_parts import DIAMETER, Part, parts_of_baselines, parts_of_crowds, parts_of_model
 from threadpoolctl import threadpool_limits
 
 from sgcldff_core.datasets import read_rgb
-from sgcldff_core.model import load_model
+from sgcldff_core.inference import predict_image
+from sgcldff_core.inference.allocation import keep_freed_memory
+from sgcldff_core.inference.engines import with_engine
+from sgcldff_core.inference.workforce import Threads
+from sgcldff_core.model import Model, load_model
 from sgcldff_core.smear import SmearSettings, make_smear
 
 REFERENCE = "U-Net ResNet-34: forward, every pixel"
@@ -68,23 +72,30 @@ def main() -> int:
     parser.add_argument("--history", type=Path)
     options = parser.parse_args()
     image = read_rgb(options.image) if options.image else _field()
-    models = [load_model(name) for name in MODELS]
+    keep_freed_memory()  # as the command does
+    models = [with_engine(load_model(name)) for name in MODELS]
     parts = [part for model in models for part in parts_of_model(image, model)]
     parts += parts_of_baselines(image) + parts_of_crowds(CROWDS)
 
     one = alternate(parts, options.rounds, threads=1)
     everything = alternate(parts, options.rounds, threads=os.cpu_count() or 1)
+    fields = {
+        f"{model.name}, {count} at a time": throughput(image, model, count, 20 * options.rounds)
+        for model in models
+        for count in (1, os.cpu_count() or 1)
+    }
     starts = {name: _started(code, 3) for name, code in STARTS.items()}
     starts["first result from a cold start, sgcldff predict"] = _first_result(3)
     memory = {name: _peak_memory(code) for name, code in MEMORY.items()}
     console = Console(width=160)
     console.print(_table(one, everything, image.shape[:2]))
-    for title, values, unit in (("cold start", starts, "s"), ("peak memory", memory, "MB")):
+    tables = (("fields a second, by the clock", fields, ""), ("cold start", starts, "s"), ("peak memory", memory, "MB"))
+    for title, values, unit in tables:
         table = Table(title=title, title_justify="left")
         table.add_column("")
         table.add_column(unit, justify="right")
         for name, value in values.items():
-            table.add_row(name, f"{value:.2f}" if unit == "s" else f"{value:.0f}")
+            table.add_row(name, f"{value:.0f}" if unit == "MB" else f"{value:.2f}")
         console.print(table)
     for model in models:
         console.print(_roofline(model.name, model.network, one[f"{model.name}: forward, every pixel"]))
@@ -118,6 +129,20 @@ def alternate(parts: Sequence[Part], rounds: int, threads: int) -> dict[str, flo
                 if turn:  # the first warms up
                     seconds[part.name].append(clock() - started)
     return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def throughput(image: NDArray[np.uint8], model: Model, threads: int, count: int) -> float:
+    """Return how many fields a second are predicted, so many of them at a time."""
+
+    def predict(model: Model, _: int) -> int:
+        return len(predict_image(image, model, diameter=DIAMETER).cells)
+
+    torch.set_num_threads(threads)  # which the workers share
+    workers = Threads(model, threads)
+    list(workers.each(predict, range(threads)))
+    started = time.perf_counter()
+    done = len(list(workers.each(predict, range(count))))
+    return done / (time.perf_counter() - started)
 
 
 def regressions(history: Path, record: Mapping[str, object]) -> list[str]:

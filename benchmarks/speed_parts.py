@@ -68,8 +68,9 @@ def parts_of_model(image: NDArray[np.uint8], model: Model) -> list[Part]:
 
     steps = {
         "prior, scaled": lambda: compute_prior(view.image, model.config.prior),
-        "forward, scaled": lambda: run_network(model.network, view.image, view.prior),
-        "forward, every pixel": lambda: run_network(model.network, image, whole),
+        "forward, scaled": lambda: run_network(model.network, view.image, view.prior, engine=model.engine),
+        "forward, every pixel": lambda: run_network(model.network, image, whole, engine=model.engine),
+        "forward, every pixel, not folded": lambda: run_network(model.network, image, whole),
         "separation of cells": lambda: separate_cells(*maps, model.config.canonical_diameter),
         "cell table": tabulate,
         "predict, diameter given": lambda: predict_image(image, model, diameter=DIAMETER),

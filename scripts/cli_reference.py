@@ -51,8 +51,9 @@ def _sections(group: Any, context: Any, path: str, level: int) -> list[str]:
 
 
 def _told(text: str | None) -> str:
-    # Placeholders such as DIR/seed<S> would be taken for HTML.
-    return re.sub(r"<(\w+)>", r"&lt;\1&gt;", (text or "").strip())
+    # Placeholders such as DIR/seed<S> would be taken for HTML, and <stem>_<method>_ for the start of italics.
+    without_html = re.sub(r"<(\w+)>", r"&lt;\1&gt;", (text or "").strip())
+    return re.sub(r"([_*])", r"\\\1", without_html)
 
 
 def _cell(text: str) -> str:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sgcldff.layers import KEY, is_smear
+from napari_sgcldff.extent import require_smear
 from napari_sgcldff.placement import offset_on, placing, plane_of
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
-__all__ = ["CellPicture", "find_image"]
+__all__ = ["CellPicture"]
 
 _WHOLE = 2**24  # px: up to this size an image is read as a whole
 _CONTEXT = 3.0  # diameters of the cell that are read on each side of it, of a larger image
@@ -65,8 +64,7 @@ class CellPicture:
         ConfigError
             If the labels do not lie on the image pixel by pixel, or the image is not RGB.
         """
-        if not is_smear(image):
-            raise ConfigError(f"the layer {image.name!r} is no RGB image; choose a colour image of a stained smear")
+        require_smear(image)
         marks, mark_plane = plane_of(cells, step)
         pixels, _ = plane_of(image, step)
         top, left = offset_on(cells, image, marks.shape)
@@ -137,25 +135,6 @@ class CellPicture:
             for side, length in zip(box, self.labels.shape, strict=True)
         )
         return rows_, columns_
-
-
-def find_image(viewer: ViewerModel, cells: Labels) -> Image | None:
-    """Return the image that labels were made from, or else the one they lie on.
-
-    Parameters
-    ----------
-    viewer : napari.components.ViewerModel
-        Whose layers to look through.
-    cells : napari.layers.Labels
-        The labels.
-    """
-    smears = [layer for layer in viewer.layers if is_smear(layer)]
-    source = cells.metadata.get(KEY, {}).get("source")
-    made_from = [layer for layer in smears if str(layer.unique_id) == source]
-    of_its_size = [
-        layer for layer in smears if layer.extent.data[1][-2:].tolist() == cells.extent.data[1][-2:].tolist()
-    ]
-    return next(iter(made_from + of_its_size + smears), None)
 
 
 def _box_in(cells: Labels, label: int | None, first: tuple[int, int]) -> tuple[slice, slice] | None:

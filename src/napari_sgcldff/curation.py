@@ -14,6 +14,7 @@ from napari_sgcldff.class_colours import colour_by_class
 from napari_sgcldff.edit_steps import Change, Step, Steps
 from napari_sgcldff.edited_rows import as_features, as_table, replaced, rows_of_plane
 from napari_sgcldff.layers import KEY
+from napari_sgcldff.napari_history import NapariHistory
 from napari_sgcldff.step_making import Surroundings, Window, pixel_step, row_step, where_different
 from sgcldff_core.errors import ConfigError
 
@@ -69,8 +70,8 @@ class Curation:
         self.new_class: str | None = None  # of a cell that is painted from nothing
         self._image_name = image_name
         self._known: dict[tuple[int, ...], NDArray[np.integer]] = {}
-        self._quiet = 0
-        self._due = False
+        self._quiet, self._due = 0, False
+        self._history = NapariHistory(layer)
         self.table = as_table(layer.features)
         self._largest = max(int(layer.data.max(initial=0)), *self.table.index, 0)
         self.plane = plane
@@ -204,9 +205,10 @@ class Curation:
         window = where_different(known, pixels) if known.shape == pixels.shape else None
         if window is None:
             return False
-        if self.steps.taken and self._is(self.steps.taken[-1].undone, window, pixels):
+        by_undo, by_redo = self._history.since_noted()
+        if by_undo and self.steps.taken and self._is(self.steps.taken[-1].undone, window, pixels):
             self._settle(self.steps.back().undone)  # type: ignore[union-attr]
-        elif self.steps.taken_back and self._is(self.steps.taken_back[-1].done, window, pixels):
+        elif by_redo and self.steps.taken_back and self._is(self.steps.taken_back[-1].done, window, pixels):
             self._settle(self.steps.again().done)  # type: ignore[union-attr]
         else:
             step = self._step("", window, known[window].copy(), pixels[window].copy(), {}, 0)
@@ -275,6 +277,7 @@ class Curation:
 
     def _settle(self, change: Change) -> None:
         """Bring table and colours in step with pixels that have changed."""
+        self._history.note()
         if change.pixels is not None:
             self._known[change.plane][change.window] = change.pixels
             self._largest = max(self._largest, int(change.pixels.max(initial=0)))

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sgcldff.metadata import KEY
+from napari_sgcldff.placement import finest, placing, shown_index
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-__all__ = ["Extent", "is_smear", "plane_count"]
+__all__ = ["Extent", "is_smear", "plane_count", "require_smear"]
 
 Box = tuple[int, int, int, int]
 Plane = tuple[int, ...]
@@ -35,6 +36,23 @@ def is_smear(layer: Any) -> bool:
     return bool(getattr(layer, "rgb", False))
 
 
+def require_smear(layer: Any) -> None:
+    """Refuse a layer that cannot be a stained smear.
+
+    Parameters
+    ----------
+    layer : Layer
+        Of any kind.
+
+    Raises
+    ------
+    ConfigError
+        If it is no RGB image.
+    """
+    if not is_smear(layer):
+        raise ConfigError(f"the layer {layer.name!r} is no RGB image; choose a colour image of a stained smear")
+
+
 def plane_count(layer: Image) -> int:
     """Return how many planes a stack has; 1 for a single image.
 
@@ -43,7 +61,7 @@ def plane_count(layer: Image) -> int:
     layer : Image
         RGB; of a pyramid the finest level counts.
     """
-    return int(np.prod(_finest(layer).shape[: layer.ndim - 2], dtype=int))
+    return int(np.prod(finest(layer).shape[: layer.ndim - 2], dtype=int))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,18 +121,11 @@ class Extent:
         ConfigError
             If the layer is not RGB, or nothing of it lies in `box`.
         """
-        if not is_smear(layer):
-            raise ConfigError(f"the layer {layer.name!r} is no RGB image; choose a colour image of a stained smear")
-        pixels = _finest(layer)
+        require_smear(layer)
+        pixels = finest(layer)
         leading = layer.ndim - 2
         stack = tuple(int(n) for n in pixels.shape[:leading])
-        if whole_stack and leading:
-            planes = tuple(product(*(range(n) for n in stack)))
-        else:
-            # Layers of fewer axes than the viewer lie along its last ones.
-            shown = tuple(int(i) for i in tuple(step)[max(len(step) - layer.ndim, 0) :][:leading])
-            shown = (*shown, *[0] * (leading - len(shown)))
-            planes = (tuple(min(max(i, 0), n - 1) for i, n in zip(shown, stack, strict=True)),)
+        planes = tuple(product(*(range(n) for n in stack))) if whole_stack and leading else (shown_index(layer, step),)
         about = layer.metadata.get(KEY, {})
         height, width = (int(n) for n in pixels.shape[leading : leading + 2])
         sizes = tuple(tuple(about["sizes"][p[0]]) if about.get("sizes") else (height, width) for p in planes)
@@ -127,19 +138,8 @@ class Extent:
         y0, x0, y1, x1 = whole if box is None else _common(box, whole)
         if y0 >= y1 or x0 >= x1:
             raise ConfigError(f"nothing of {layer.name!r} is visible; move the view to it, or take the whole image")
-        scale, translate = np.array(layer.scale, float), np.array(layer.translate, float)
-        if planes:
-            corner = np.array([*([0] * leading if whole_stack else planes[0]), y0, x0], float)
-            # The layer's rotation and shear turn about the same origin as before.
-            translate = np.array(layer.translate, float) + _turned(layer, corner * scale)
-        placement = {
-            "scale": tuple(scale),
-            "translate": tuple(translate),
-            "rotate": layer.rotate,
-            "shear": layer.shear,
-            "affine": layer.affine.affine_matrix,
-            "units": layer.units,
-        }
+        first = [0] * leading if whole_stack else planes[0]
+        placement = placing(layer, first, (y0, x0))((0, 0))
         return cls(
             pixels, layer.name, str(layer.unique_id), planes, names, sizes, (y0, x0, y1, x1),
             whole_stack and leading > 0, placement,
@@ -237,10 +237,6 @@ class Extent:
         return np.ascontiguousarray(part)
 
 
-def _finest(layer: Image) -> Any:
-    return layer.data[0] if layer.multiscale else layer.data
-
-
 def _common(one: Box, other: Box) -> Box:
     y0, x0 = max(one[0], other[0]), max(one[1], other[1])
     return y0, x0, max(min(one[2], other[2]), y0), max(min(one[3], other[3]), x0)
@@ -248,11 +244,3 @@ def _common(one: Box, other: Box) -> Box:
 
 def _numbered(name: str, plane: Plane) -> str:
     return f"{name} [{', '.join(map(str, plane))}]"
-
-
-def _turned(layer: Image, offset: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where an offset within a layer points once the layer is rotated and sheared."""
-    from napari.utils.transforms import Affine
-
-    own = Affine(rotate=layer.rotate, shear=layer.shear, scale=np.ones(layer.ndim))
-    return np.asarray(own.linear_matrix) @ offset

@@ -52,10 +52,11 @@ def segment_cells(
     """
     load_torch()
     from sgcldff_core.inference import predict_image
+    from sgcldff_core.inference.engines import with_engine
     from sgcldff_core.model import load_model
 
     source = Source.of(image, _step(image, plane))
-    loaded = load_model(model or None)
+    loaded = with_engine(load_model(model or None))
     found = predict_image(source.image, loaded, name=source.name, diameter=diameter or None, explain=explain)
     run = {
         "model": loaded.name,

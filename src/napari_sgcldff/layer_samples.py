@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sgcldff.layers import KEY, classes_of, is_smear
+from napari_sgcldff.extent import require_smear
+from napari_sgcldff.layers import KEY, classes_of
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ class LayerPair:
         ConfigError
             If the image is not RGB, or the labels do not lie on its pixels.
         """
-        if not is_smear(image):
-            raise ConfigError(f"the layer {image.name!r} is no RGB image; choose a colour image of a stained smear")
+        require_smear(image)
         pixels = image.data[0] if image.multiscale else image.data
         marks = labels.data[0] if labels.multiscale else labels.data
         if marks.ndim != pixels.ndim - 1 or not np.allclose(labels.scale, image.scale, rtol=1e-3):

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def image_of(layers: Iterable[Layer], cells: Labels) -> Image | None:
+def image_of(layers: Iterable[Layer], cells: Labels, *, guess: bool = False) -> Image | None:
     """Return the image that the cells of a layer most likely belong to.
 
     Parameters
@@ -34,6 +34,8 @@ def image_of(layers: Iterable[Layer], cells: Labels) -> Image | None:
         Of the viewer.
     cells : napari.layers.Labels
         The layer.
+    guess : bool
+        Whether to name one even where several would do, or none fits; for a choice that a person sees.
 
     Returns
     -------
@@ -48,7 +50,8 @@ def image_of(layers: Iterable[Layer], cells: Labels) -> Image | None:
     fitting = [image for image in images if _size(image) == _size(cells)]
     named = [image for image in fitting if cells.name.startswith(image.name)]
     best = max(named, key=lambda image: len(image.name)) if named else None
-    return best or (fitting[0] if len(fitting) == 1 else None)
+    others = [*fitting, *images] if guess else fitting if len(fitting) == 1 else []
+    return best or next(iter(others), None)
 
 
 def shown_plane(point: Sequence[float], cells: Labels) -> tuple[int, ...]:

@@ -8,13 +8,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sgcldff.layers import KEY
+from napari_sgcldff.metadata import KEY
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
-__all__ = ["offset_on", "placing", "plane_of"]
+__all__ = ["finest", "offset_on", "placing", "plane_of", "shown_index"]
+
+
+def finest(layer: Any) -> Any:
+    """Return the pixels of a layer, of a multi-scale one those of the finest level.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image or napari.layers.Labels
+        Of any kind.
+    """
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def shown_index(layer: Any, step: Sequence[int]) -> tuple[int, ...]:
+    """Return the indices before row and column of the plane of a layer that is shown.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image or napari.layers.Labels
+        Of fewer axes than the viewer, it lies along the viewer's last ones.
+    step : sequence of int
+        ``viewer.dims.current_step``; the first plane where it is too short.
+    """
+    leading = layer.ndim - 2
+    shown = tuple(int(i) for i in tuple(step)[max(len(step) - layer.ndim, 0) :][:leading])
+    shown = (*shown, *[0] * (leading - len(shown)))
+    return tuple(min(max(i, 0), n - 1) for i, n in zip(shown, finest(layer).shape, strict=False))
 
 
 def plane_of(layer: Any, step: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
@@ -27,10 +54,7 @@ def plane_of(layer: Any, step: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
     step : sequence of int
         ``viewer.dims.current_step``.
     """
-    leading = layer.ndim - 2
-    data = layer.data[0] if layer.multiscale else layer.data
-    plane = tuple(int(i) for i in tuple(step)[len(step) - layer.ndim :][:leading]) if leading else ()
-    plane = tuple(min(max(i, 0), n - 1) for i, n in zip(plane, data.shape, strict=False))
+    data, plane = finest(layer), shown_index(layer, step)
     data = data[plane] if plane else data
     sizes = layer.metadata.get(KEY, {}).get("sizes")
     if sizes is not None:  # images of several sizes in one stack

@@ -94,9 +94,10 @@ def process(job: Job, feed: Callable[[FileStep], None], report: Report) -> Batch
     load_torch()
     # Imported here, in the worker's thread, because they bring torch.
     from sgcldff_core.inference.batch import predict_files
+    from sgcldff_core.inference.engines import with_engine
     from sgcldff_core.model import load_model
 
-    model = load_model(job.model or None)
+    model = with_engine(load_model(job.model or None))
     done = 0
 
     def watch(step: FileStep) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sgcldff.layers import KEY, is_smear
+from napari_sgcldff.extent import require_smear
+from napari_sgcldff.layers import KEY
 from napari_sgcldff.placement import offset_on, placing, plane_of
 from sgcldff_core.errors import ConfigError
 
@@ -99,8 +100,7 @@ class Part:
         ConfigError
             If the layer is not RGB, or nothing of it is seen.
         """
-        if not is_smear(layer):
-            raise ConfigError(f"the layer {layer.name!r} is no RGB image; choose a colour image of a stained smear")
+        require_smear(layer)
         pixels, plane = plane_of(layer, step)
         window, stride = (slice(0, pixels.shape[0]), slice(0, pixels.shape[1])), (1, 1)
         if not whole and pixels.shape[0] * pixels.shape[1] > _LARGEST_PREVIEW:

@@ -110,6 +110,7 @@ class ModelShelf:
         load_torch()
         # Imported here, in the worker's thread, because they bring torch.
         from sgcldff_core.inference import choose_device
+        from sgcldff_core.inference.engines import with_engine
         from sgcldff_core.model import load_model
 
         device = choose_device(device)
@@ -117,7 +118,7 @@ class ModelShelf:
         for held, model in self._held:
             if held == key:
                 return model
-        model = load_model(name or None, device=device)
+        model = with_engine(load_model(name or None, device=device))
         self._held[:] = [(key, model)]
         return model
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from napari_sgcldff.layers import annotation_layer
 from sgcldff_core.datasets.ome_zarr import open_ome_zarr
 from sgcldff_core.datasets.slides import is_slide, open_slide
-from sgcldff_core.errors import ConfigError, FormatError
+from sgcldff_core.errors import FormatError
+from sgcldff_core.extras import wants_extra
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,8 +112,7 @@ def _read_table(file: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_parquet(file)
-    except ImportError as missing:
-        raise ConfigError("slides need the extra `slides`: pip install 'napari-sgcldff[slides]'") from missing
+        with wants_extra("slides", "slides"):
+            return pd.read_parquet(file)
     except (OSError, ValueError) as problem:
         raise FormatError(file, f"this is no table of cells ({problem})", "write it again with predict") from problem

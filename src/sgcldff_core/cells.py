@@ -113,18 +113,21 @@ def cell_table(
     flat, size = labels.ravel(), int(own.max(initial=0)) + 1
     area = table["area_px"].to_numpy(float)
     best = probabilities.argmax(1) if len(table) else np.zeros(0, np.intp)
-    table["image"] = image
-    table["class"] = np.array(classes, object)[best]
-    table["confidence"] = probabilities.max(1) if len(table) else np.zeros(0, np.float32)
-    for index, name in enumerate(classes):
-        table[f"prob_{name}"] = probabilities[:, index]
-    table["nucleus_area_px"] = np.bincount(flat[nucleus.ravel()], minlength=size)[own].astype(np.int64)
-    table["nc_ratio"] = table["nucleus_area_px"] / area
-    table["mean_saliency"] = (np.bincount(flat, saliency.ravel(), size)[own] / area).astype(np.float32)
-    table["saliency_consistency"] = consistency
-    table["needs_review"] = [bool(reason) for reason in review_reasons]
-    table["review_reason"] = np.array(review_reasons, object)
-    return table[cell_columns(classes)]
+    nucleus_area = np.bincount(flat[nucleus.ravel()], minlength=size)[own].astype(np.int64)
+    columns = {
+        **table,
+        "image": np.full(len(table), image, object),
+        "class": np.array(classes, object)[best],
+        "confidence": probabilities.max(1) if len(table) else np.zeros(0, np.float32),
+        **{f"prob_{name}": probabilities[:, index] for index, name in enumerate(classes)},
+        "nucleus_area_px": nucleus_area,
+        "nc_ratio": nucleus_area / area,
+        "mean_saliency": (np.bincount(flat, saliency.ravel(), size)[own] / area).astype(np.float32),
+        "saliency_consistency": consistency,
+        "needs_review": np.array([bool(reason) for reason in review_reasons], bool),
+        "review_reason": np.array(review_reasons, object),
+    }
+    return pd.DataFrame({name: columns[name] for name in cell_columns(classes)})
 
 
 def prediction_sets(probabilities: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:

@@ -7,12 +7,10 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_sgcldff import cell_pictures
-from napari_sgcldff.cell_pictures import CellPicture, find_image
-from napari_sgcldff.layers import KEY
+from napari_sgcldff.cell_pictures import CellPicture
 from sgcldff_core.errors import ConfigError
 
 
@@ -118,15 +116,3 @@ def test_labels_that_do_not_lie_on_the_image_are_refused(pixels: Any, cells: Lab
         CellPicture.of(cells, Image(pixels, name="field"), (0, 0), 1)
     with pytest.raises(ConfigError, match="the layer 'grey' is no RGB image"):
         CellPicture.of(cells, Image(pixels[..., 0], name="grey"), (0, 0), 1)
-
-
-def test_the_image_of_cells_is_found(pixels: Any) -> None:
-    viewer = ViewerModel()
-    small = viewer.add_image(pixels[:50], name="small")
-    same = viewer.add_image(pixels, name="same")
-    made_from = viewer.add_image(pixels.copy(), name="made from")
-    cells = Labels(_labels(), metadata={KEY: {"source": str(made_from.unique_id)}})
-    assert find_image(viewer, cells) is made_from
-    assert find_image(viewer, Labels(_labels())) is same
-    assert find_image(viewer, Labels(_labels(shape=(7, 7)))) is small
-    assert find_image(ViewerModel(), cells) is None

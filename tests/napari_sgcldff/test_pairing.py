@@ -44,9 +44,12 @@ def test_other_cells_belong_to_an_image_of_their_size_and_name() -> None:
     assert image_of(viewer.layers, cells) is closer
     cells.name = "x"
     assert image_of(viewer.layers, cells) is None
+    assert image_of(viewer.layers, cells, guess=True) is small
     assert saliency_of(viewer.layers, cells) is None
     other = viewer.add_labels(np.zeros((5, 5), np.int32))
     assert image_of(viewer.layers, other) is None
+    assert image_of(viewer.layers, other, guess=True) is small
+    assert image_of([], other, guess=True) is None
     with pytest.raises(ConfigError, match="has 5x5 px and 'a' has 10x12"):
         plane_source(small, other, ())
 

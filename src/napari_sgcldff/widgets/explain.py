@@ -11,9 +11,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QFormLayout, QHBoxLayout, QLabel, QRadioButton, QVBoxLayout, QWidget
 
-from napari_sgcldff.cell_pictures import CellPicture, find_image
+from napari_sgcldff.cell_pictures import CellPicture
 from napari_sgcldff.explaining import LEVELS, Answer, Question, answer, gradcam_layer, model_and_diameter
 from napari_sgcldff.layers import KEY, is_smear, show_layers
+from napari_sgcldff.pairing import image_of
 from napari_sgcldff.session import session_of
 from napari_sgcldff.tasks import Ending
 from napari_sgcldff.view import bare
@@ -139,7 +140,7 @@ class ExplainWidget(QWidget):
         if cells is None:
             self._refresh()
             return
-        image = find_image(self._viewer, cells)
+        image = image_of(self._viewer.layers, cells, guess=True)
         if image is not None:
             self.image_choice.choose(image)
         if self._session.cells != str(cells.unique_id):

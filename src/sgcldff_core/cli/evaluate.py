@@ -67,9 +67,10 @@ def evaluate(
     if methods or levels or quick or sample or markdown:
         raise ConfigError("--method, --level, --quick, --sample and --markdown go with --explain; add it")
     from sgcldff_core.evaluation.assessment import assess, summarise
+    from sgcldff_core.inference.engines import with_engine
     from sgcldff_core.model import load_model
 
-    judged = load_model(model)
+    judged = with_engine(load_model(model))
     samples, problems = samples_of(datasets, split, judged.training.get("validation_groups", ()))
     images: list[ImageAssessment] = []
     with progress_bar() as bar:

@@ -131,15 +131,16 @@ class _Asked:
 
 def _run(inputs: dict[str, Path], out: Path, asked: _Asked) -> BatchResult:
     # torch takes seconds to load: not for --help, and not before the inputs are known to be there.
+    from sgcldff_core.inference.allocation import keep_freed_memory
     from sgcldff_core.inference.batch import predict_files
     from sgcldff_core.inference.device import choose_device
     from sgcldff_core.inference.engines import with_engine
     from sgcldff_core.model import load_model
-    from sgcldff_core.training.conformal import kept_threshold
 
+    keep_freed_memory()
     device = "cpu" if asked.engine is not Engine.TORCH and asked.device == "auto" else asked.device
     loaded = with_engine(load_model(asked.model, device=choose_device(device)), asked.engine.value)
-    threshold = None if asked.sets is None else kept_threshold(loaded.calibration, asked.sets)
+    threshold = None if asked.sets is None else _threshold_of_sets(loaded, asked.sets)
     with _workforce(asked, loaded) as workforce, progress_bar() as bar:
         task = bar.add_task("finding cells", total=len(inputs))
         regions = bar.add_task("regions", total=None, visible=False)
@@ -167,6 +168,12 @@ def _run(inputs: dict[str, Path], out: Path, asked: _Asked) -> BatchResult:
     if threshold is not None:
         _write_class_sets(result.cells, loaded.config.classes, threshold, out)
     return result
+
+
+def _threshold_of_sets(model: Model, coverage: float) -> float:
+    from sgcldff_core.training.conformal import kept_threshold  # brings all of training along
+
+    return kept_threshold(model.calibration, coverage)
 
 
 @contextmanager

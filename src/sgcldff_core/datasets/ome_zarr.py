@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgcldff_core.datasets.pyramids import Pyramid, checked_level
-from sgcldff_core.errors import ConfigError, FormatError, SgcldffError
+from sgcldff_core.errors import FormatError, SgcldffError
+from sgcldff_core.extras import wants_extra
 
 if TYPE_CHECKING:
     import zarr
@@ -34,10 +35,8 @@ def load_zarr() -> Any:
     ConfigError
         If it is not installed.
     """
-    try:
+    with wants_extra("slides", "slides"):
         import zarr
-    except ImportError as missing:
-        raise ConfigError("slides need the extra `slides`: pip install 'napari-sgcldff[slides]'") from missing
     return zarr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from tifffile import TiffFile, TiffPageSeries
@@ -10,7 +9,7 @@ from tifffile import TiffFile, TiffPageSeries
 from sgcldff_core.datasets.ome_zarr import load_zarr
 from sgcldff_core.datasets.pyramids import Level, Pyramid, checked_level
 from sgcldff_core.datasets.tiffs import check_whole, refuse_truncated
-from sgcldff_core.errors import ConfigError
+from sgcldff_core.extras import wants_extra
 
 __all__ = ["is_tiled_pyramid", "open_tiff_levels"]
 
@@ -52,8 +51,8 @@ def open_tiff_levels(path: Path) -> Pyramid:
     check_whole(path)
     load_zarr()
     # It knows what scanners pack tiles with; and no tile unpacks to more than its pixels, as tifffile's own would.
-    if find_spec("imagecodecs") is None:
-        raise ConfigError("slides need the extra `slides`: pip install 'napari-sgcldff[slides]'")
+    with wants_extra("slides", "slides"):
+        import imagecodecs  # noqa: F401
     tiff = TiffFile(path)
     try:
         levels = [_level(path, tiff.series[0].levels[index], index) for index in range(len(tiff.series[0].levels))]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from skimage.segmentation import expand_labels
 
 __all__ = [
@@ -191,8 +191,9 @@ def saliency_consistency(agreement: Agreement, stability: NDArray[np.float32]) -
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    # scipy's spearmanr warns of constant input and tests significance, neither of which is wanted here.
-    x, y = rankdata(a), rankdata(b)
+    # scipy's spearmanr warns of constant input and tests significance, neither of which is wanted
+    # here; and pandas, which is loaded anyway, spares a third of a second at each start.
+    x, y = pd.Series(a).rank().to_numpy(), pd.Series(b).rank().to_numpy()
     x, y = x - x.mean() if len(x) else x, y - y.mean() if len(y) else y
     spread = np.sqrt((x**2).sum() * (y**2).sum())
     return float((x * y).sum() / spread) if spread > 0 else 0.0

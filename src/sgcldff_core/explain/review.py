@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,12 +116,13 @@ def reasons_by_rule(
     list of str
         Reasons joined by ``"; "``, the gravest first; empty where there is none.
     """
-    risk, doubts = rule.risk(evidence), doubts_of(evidence)
-    shares = [score.shares(evidence) for score in (rule.wrong_class, rule.bad_mask)]
+    columns = {str(name): evidence[name].to_numpy(np.float64) for name in evidence}  # a table's own are slow to take
+    risk, doubts = rule.risk(columns), doubts_of(columns)
+    shares = [score.shares(columns) for score in (rule.wrong_class, rule.bad_mask)]
     added = {name: np.maximum(*(share[name] for share in shares)) for name in DOUBTS}
     found = []
-    for i, p in enumerate(probabilities):
-        cell = evidence.iloc[i]
+    for i, (p, *values) in enumerate(zip(probabilities, *columns.values(), strict=True)):
+        cell = dict(zip(columns, values, strict=True))
         grave = _grave(cell)
         if risk[i] < rule.cutoff and not grave:
             found.append("")
@@ -135,7 +136,7 @@ def reasons_by_rule(
     return found
 
 
-def _grave(cell: pd.Series) -> set[str]:
+def _grave(cell: Mapping[str, float]) -> set[str]:
     """Return what asks for a look whatever the risk."""
     at_border = bool(cell["border"])
     facts = {
@@ -147,7 +148,7 @@ def _grave(cell: pd.Series) -> set[str]:
     return {reason for reason, holds in facts.items() if holds}
 
 
-def _words(classes: Sequence[str], probabilities: NDArray[np.float32], cell: pd.Series) -> dict[str, str]:
+def _words(classes: Sequence[str], probabilities: NDArray[np.float32], cell: Mapping[str, float]) -> dict[str, str]:
     """Return what to say of each doubt of a cell, the gravest first."""
     second, first = np.argsort(probabilities)[-2:]
     close = probabilities[first] - probabilities[second] < _LEAST_LEAD

@@ -14,6 +14,7 @@ from PIL import Image
 import sgcldff_core
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.export.graphs import CLASSES_GRAPH, MAP_NAMES, MAPS_GRAPH, OPSET, export_onnx
+from sgcldff_core.extras import wants_extra
 from sgcldff_core.files import written_atomically
 from sgcldff_core.inference.forward import network_input
 from sgcldff_core.model import FUSED_STRIDE, STRIDE
@@ -65,11 +66,9 @@ def export_bioimageio(model: Model, file: Path, *, card: str = "", license: str 
         If ``bioimageio.core`` or ``onnx`` is not installed, the licence is unknown, or the name of
         the file does not end in ``.zip``.
     """
-    try:
+    with wants_extra("export", "bioimage.io packages"):
         import bioimageio.spec as spec
         from bioimageio.spec.model import v0_5 as rdf
-    except ImportError as missing:
-        raise ConfigError("packages need bioimageio.core: pip install 'napari-sgcldff[export]'") from missing
     if file.suffix != ".zip":
         raise ConfigError(f"{file}: a bioimage.io package is a zip; give a name that ends in .zip")
     try:

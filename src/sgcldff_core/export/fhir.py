@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.extras import wants_extra
 from sgcldff_core.files import write_json
 
 if TYPE_CHECKING:
@@ -135,10 +136,8 @@ def fhir_bundle(count: LeukocyteCount, reference: Reference = Reference()) -> di
     ConfigError
         If ``fhir.resources`` is not installed, or no cell was counted: there are no percentages of nothing.
     """
-    try:
+    with wants_extra("export", "FHIR bundles"):
         from fhir.resources.R4B.bundle import Bundle
-    except ImportError as missing:
-        raise ConfigError("FHIR needs fhir.resources: pip install 'napari-sgcldff[export]'") from missing
     if not count.total:
         raise ConfigError("no cell was counted, so there is no differential count to report")
     observations = [_observation(row, count, reference) for row in count.classes]

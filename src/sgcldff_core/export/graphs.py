@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from sgcldff_core.errors import ConfigError
+from sgcldff_core.extras import wants_extra
 from sgcldff_core.files import write_json, written_atomically
 from sgcldff_core.model import STRIDE
 
@@ -216,10 +216,8 @@ def _write(
     outputs: Sequence[str],
     axes: dict[str, dict[int, str]],
 ) -> None:
-    try:
+    with wants_extra("export", "graphs for other programs"):
         import onnx  # noqa: F401 - torch.onnx needs it, and says so less clearly
-    except ImportError as missing:
-        raise ConfigError("graphs for other programs need onnx: pip install 'napari-sgcldff[export]'") from missing
     # The exporter by tracing: that by torch.export makes the same graph of the same sizes, but takes minutes, most
     # of them with the algebra of sizes in shifted windows.
     with torch.no_grad(), _tracing_quietly(), written_atomically(file) as draft:

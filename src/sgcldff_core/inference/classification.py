@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from sgcldff_core.explain.gradcam import class_evidence
 from sgcldff_core.inference.forward import FieldMaps, evaluating
@@ -16,7 +17,7 @@ from sgcldff_core.inference.windows import cell_windows
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["Classification", "classify_cells", "probabilities_and_features"]
+__all__ = ["Classification", "class_probabilities", "classify_cells"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,10 +30,13 @@ class Classification:
         (N, classes) float32, calibrated; rows sum to 1.
     evidence : ndarray
         (N, C) float32, weight of each channel of the fused map for the most probable class.
+    features : ndarray
+        (N, F) float32, what the head's last layer is given; F is 0 where there is no cell.
     """
 
     probabilities: NDArray[np.float32]
     evidence: NDArray[np.float32]
+    features: NDArray[np.float32]
 
 
 def classify_cells(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> Classification:
@@ -52,20 +56,23 @@ def classify_cells(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> 
     Classification
         Of the N cells.
     """
-    count = int(labels.max(initial=0))
-    probabilities = np.zeros((count, len(model.config.classes)), np.float32)
-    evidence = np.zeros((count, maps.fused.shape[0]), np.float32)
-    with evaluating(model.network):
+    rows = np.zeros(0, np.intp)
+    found = [torch.zeros(0, len(model.config.classes)), torch.zeros(0, maps.fused.shape[0]), torch.zeros(0, 0)]
+    with evaluating(_head(model)):
         for windows in cell_windows(maps, labels):
-            logits, weights = class_evidence(model.network, windows.fused, windows.cells, windows.nuclei)
-            probabilities[windows.labels - 1] = (logits / model.temperature).softmax(1).cpu().numpy()
-            evidence[windows.labels - 1] = weights.cpu().numpy()
-    return Classification(probabilities, evidence)
+            new = class_evidence(model.network, windows.fused, windows.cells, windows.nuclei)
+            rows = np.concatenate([rows, windows.labels])
+            found = [
+                torch.cat([known, part.cpu()]) if len(known) else part.cpu()
+                for known, part in zip(found, new, strict=True)
+            ]
+    order = np.argsort(rows)
+    logits, weights, features = found
+    probabilities = (logits / model.temperature).softmax(1)
+    return Classification(probabilities.numpy()[order], weights.numpy()[order], features.numpy()[order])
 
 
-def probabilities_and_features(
-    model: Model, maps: FieldMaps, labels: NDArray[np.int32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def class_probabilities(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> NDArray[np.float32]:
     """Name every cell of a field, without asking what spoke for the name.
 
     Parameters
@@ -75,19 +82,19 @@ def probabilities_and_features(
 
     Returns
     -------
-    probabilities : ndarray
+    ndarray
         (N, classes) float32, calibrated; rows sum to 1.
-    features : ndarray
-        (N, F) float32, what the head's last layer is given.
     """
-    rows = np.zeros(0, np.intp)
-    logits, features = torch.zeros(0, len(model.config.classes)), torch.zeros(0, 0)
-    with evaluating(model.network), torch.inference_mode():
+    probabilities = np.zeros((int(labels.max(initial=0)), len(model.config.classes)), np.float32)
+    with evaluating(_head(model)), torch.inference_mode():
         for windows in cell_windows(maps, labels):
             own_window = torch.arange(len(windows.fused), device=windows.fused.device)
-            new, kept = model.network.classify(windows.fused, windows.cells, windows.nuclei, own_window)
-            rows = np.concatenate([rows, windows.labels])
-            logits = torch.cat([logits, new.cpu()])
-            features = torch.cat([features, kept.cpu()]) if features.numel() else kept.cpu()
-    order = np.argsort(rows)
-    return (logits / model.temperature).softmax(1).numpy()[order], features.numpy()[order]
+            logits, _ = model.network.classify(windows.fused, windows.cells, windows.nuclei, own_window)
+            probabilities[windows.labels - 1] = (logits / model.temperature).softmax(1).cpu().numpy()
+    return probabilities
+
+
+def _head(model: Model) -> nn.Module:
+    # To ask hundreds of parts for their mode costs as much as to name a cell; the head has a handful.
+    head: nn.Module = getattr(model.network, "classification", model.network)
+    return head

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sgcldff_core
-from sgcldff_core.errors import ClusterError, ConfigError
+from sgcldff_core.errors import ClusterError
+from sgcldff_core.extras import wants_extra
+from sgcldff_core.inference.engines import with_engine
 from sgcldff_core.model import Model, load_model
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def _loaded(source: ModelSource) -> Model:
         raise ClusterError(
             f"a worker runs sgcldff {sgcldff_core.__version__}, this process {source.version}; install the same version"
         )
-    model = load_model(source.name, device=source.device)
+    model = with_engine(load_model(source.name, device=source.device))
     if model.sha256 != source.sha256:
         raise ClusterError(f"a worker finds another model under {source.name!r}; name a folder that all of them share")
     return model
@@ -98,10 +100,8 @@ def connect(address: str) -> Client:
     ClusterError
         If nobody answers, or no worker comes.
     """
-    try:
+    with wants_extra("distributed", "clusters"):
         from distributed import Client
-    except ImportError as missing:
-        raise ConfigError("--scheduler needs: pip install 'napari-sgcldff[distributed]'") from missing
     where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
     try:
         client = Client(**where, timeout=_WAIT, set_as_default=False)

@@ -1,4 +1,4 @@
-"""Other runtimes for the forward pass: ONNX Runtime and OpenVINO, on the CPU."""
+"""What runs the forward pass: torch with the network folded, or on the CPU ONNX Runtime and OpenVINO."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.export.graphs import MAP_NAMES, MAPS_GRAPH, OPSET, write_maps_graph
+from sgcldff_core.model.folding import folded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,15 +29,18 @@ ENGINES = ("torch", "onnxruntime", "openvino")
 _RELEASE = 1  # of the graphs: to be raised when the same weights give another graph
 
 
-def with_engine(model: Model, name: str) -> Model:
+def with_engine(model: Model, name: str = ENGINES[0]) -> Model:
     """Return a model whose forward pass is run by an engine.
 
-    The graph that the engine needs is written at first use and kept for the next time.
+    The engine holds the network as it is now: what the network learns afterwards is not in it. Torch
+    runs it folded, see `sgcldff_core.model.folding`; the graph that another engine needs is written
+    at first use and kept for the next time.
 
     Parameters
     ----------
     model : Model
-        On the CPU, and saved: its graph is kept under the hash of its weights.
+        For another engine than torch it is on the CPU, and saved: its graph is kept under the hash of
+        its weights.
     name : str
         One of `ENGINES`.
 
@@ -53,7 +57,7 @@ def with_engine(model: Model, name: str) -> Model:
     if name not in ENGINES:
         raise ConfigError(f"unknown engine {name!r}; known are {', '.join(ENGINES)}")
     if name == "torch":
-        return replace(model, engine=None)
+        return replace(model, engine=_FoldedTorch(model))
     if model.network.mean.device.type != "cpu":
         raise ConfigError(f"engine {name} runs on the CPU, but the model is on {model.network.mean.device}")
     try:
@@ -88,6 +92,17 @@ def cached_graph(model: Model) -> Path:
     if not graph.is_file():
         write_maps_graph(model.network, graph)
     return graph
+
+
+class _FoldedTorch:
+    name = "torch"
+
+    def __init__(self, model: Model) -> None:
+        self.network = folded(model.network)
+
+    def __call__(self, image: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.network(image, prior)
+        return torch.cat([out.cell, out.nucleus, out.distance], 1), out.fused
 
 
 class _OnnxRuntime:

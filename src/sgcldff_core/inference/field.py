@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ MAX_ENLARGEMENT = 4.0
 Progress = Callable[[int, int], None] | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: the cells are kept once they were asked for
 class FieldView:
     """A field at the canonical scale, as the network sees it.
 
@@ -42,15 +43,27 @@ class FieldView:
         (h, w) float32 in [0, 1].
     maps : FieldMaps
         The network's, of (h, w).
-    labels : ndarray
-        (h, w) int32 cells, 0 background.
+    model : Model
+        The one that looked.
+    outlined : ndarray, optional
+        (h, w) int32, cells that are known from elsewhere.
     """
 
     diameter: float
     image: NDArray[np.uint8]
     prior: NDArray[np.float32]
     maps: FieldMaps
-    labels: NDArray[np.int32]
+    model: Model
+    outlined: NDArray[np.int32] | None = None
+
+    @cached_property
+    def labels(self) -> NDArray[np.int32]:
+        """(h, w) int32 cells, 0 background; separated when first asked for."""
+        if self.outlined is not None:
+            return self.outlined
+        cell, nucleus, distance = torch.sigmoid(self.maps.logits).cpu().numpy()
+        settings = InstanceSettings.of_model(self.model.calibration)
+        return separate_cells(cell, nucleus, distance, self.model.config.canonical_diameter, settings)
 
     @property
     def foreground(self) -> NDArray[np.bool_]:
@@ -61,7 +74,7 @@ class FieldView:
 def look_at(
     image: NDArray[np.uint8], model: Model, diameter: float, *, tile: int, progress: Progress = None
 ) -> FieldView:
-    """Bring an image to the canonical scale, run the network and separate the cells.
+    """Bring an image to the canonical scale, and run the network.
 
     Parameters
     ----------
@@ -87,7 +100,7 @@ def look_at(
     small = resize_image(image, shape)
     prior = compute_prior(small, model.config.prior)
     maps = map_field(model.network, small, prior, tile=tile, engine=model.engine, progress=progress)
-    return FieldView(diameter, small, prior, maps, _cells(maps, model))
+    return FieldView(diameter, small, prior, maps, model)
 
 
 def look_again(
@@ -137,10 +150,4 @@ def look_again(
     mean = FieldMaps(
         torch.stack([maps.logits for maps in seen]).mean(0), torch.stack([maps.fused for maps in seen]).mean(0)
     )
-    return FieldView(view.diameter, view.image, view.prior, mean, _cells(mean, model)), seen[1]
-
-
-def _cells(maps: FieldMaps, model: Model) -> NDArray[np.int32]:
-    cell, nucleus, distance = torch.sigmoid(maps.logits).cpu().numpy()
-    settings = InstanceSettings.of_model(model.calibration)
-    return separate_cells(cell, nucleus, distance, model.config.canonical_diameter, settings)
+    return FieldView(view.diameter, view.image, view.prior, mean, model), seen[1]

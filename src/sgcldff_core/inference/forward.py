@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,14 +46,14 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     network : torch.nn.Module
         Its parts may be in different modes.
     """
-    before = [(module, module.training) for module in network.modules()]
-    if any(training for _, training in before):
+    training = [module for module in network.modules() if module.training]
+    if training:
         network.eval()
     try:
         yield
     finally:
-        for module, training in before:
-            module.training = training
+        for module in training:
+            module.training = True
 
 
 def run_network(
@@ -89,7 +89,7 @@ def run_network(
     """
     height, width = prior.shape
     dims = [d for d, turned in zip((-2, -1), mirror, strict=True) if turned]
-    with torch.inference_mode(), evaluating(network):
+    with torch.inference_mode(), evaluating(network) if engine is None else nullcontext():
         x, p = network_input(network, image, prior)
         if engine is None:
             out = network(x.flip(dims), p.flip(dims))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.morphology import reconstruction
+from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 from sgcldff_core.errors import ConfigError
@@ -17,6 +17,8 @@ __all__ = ["SIGNS", "InstanceSettings", "separate_cells"]
 
 SIGNS = ("sure", "nucleus", "deep")
 """Settings that training may lower to what a model's own cells have."""
+
+_EIGHT = np.ones((3, 3))  # neighbours of a pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,29 +114,74 @@ def separate_cells(
     labels = np.zeros(cell.shape, np.int32)
     if not foreground.any():
         return labels
-    foreground = ndimage.binary_fill_holes(foreground)
     (within,) = ndimage.find_objects(foreground.astype(np.int8))  # most of a field is empty
     height_map = ndimage.gaussian_filter(distance[within], settings.smoothing * diameter)
-    labels[within] = _flooded(height_map, foreground[within], settings.saddle)
-    real = _large_enough(labels, diameter, settings) & _looks_real(labels, cell, nucleus, distance, settings)
-    return _numbered_from_the_top(np.where(real[labels], labels, 0))
+    labels[within] = _parted(height_map, _without_holes(foreground[within]), settings.saddle)
+    real = _large_enough(labels, diameter, settings)
+    real &= _looks_real(labels[within], cell[within], nucleus[within], distance[within], settings)
+    labels[within] = _numbered_from_the_top(np.where(real[labels[within]], labels[within], 0))
+    return labels
 
 
-def _flooded(height_map: NDArray[np.float32], foreground: NDArray[np.bool_], saddle: float) -> NDArray[np.int32]:
+def _without_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    outside, count = ndimage.label(~foreground)
+    hole = np.ones(count + 1, bool)
+    hole[np.concatenate([outside[0], outside[-1], outside[:, 0], outside[:, -1]])] = False
+    hole[0] = True  # the foreground itself
+    return hole[outside]  # type: ignore[no-any-return]
+
+
+def _parted(height_map: NDArray[np.float32], foreground: NDArray[np.bool_], saddle: float) -> NDArray[np.int32]:
+    # Only a piece with several summits can be more than one cell, and such pieces are few: each is
+    # flooded by itself, as if nothing but lowland lay around it.
+    labels, count = ndimage.label(foreground)
+    boxes = ndimage.find_objects(labels)
+    for piece in _pieces_with_summits(height_map, labels, count, saddle):
+        box = boxes[piece - 1]
+        inside = labels[box] == piece
+        cells = _flooded(np.where(inside, height_map[box], 0), inside, saddle)
+        more = cells > 1
+        labels[box][more] = cells[more] - 1 + count
+        count += int(cells.max()) - 1
+    return np.asarray(labels, np.int32)
+
+
+def _pieces_with_summits(
+    height_map: NDArray[np.float32], pieces: NDArray[np.int32], count: int, saddle: float
+) -> NDArray[np.intp]:
+    # Noise gives nearly every cell several peaks. One from which a higher one of its piece can be
+    # walked to without going down by `saddle` is no summit. In each round the highest that is left
+    # in each piece is tried at its own level, and whoever else gets through there is settled too.
+    peaks, peak_count = ndimage.label(local_maxima(height_map) & (pieces > 0), _EIGHT)
+    at = peaks > 0
+    piece, height = np.zeros(peak_count, np.intp), np.zeros(peak_count, height_map.dtype)
+    piece[peaks[at] - 1], height[peaks[at] - 1] = pieces[at], height_map[at]
+    order = np.lexsort((-height, piece))
+    highest = np.zeros(count + 1, np.intp)
+    highest[piece[order[::-1]]] = order[::-1]  # of several the last one stays: each piece's highest peak
+    left = order[(height[order] > saddle) & (order != highest[piece[order]])]
+    summits = np.zeros(count + 1, bool)
+    while len(left):
+        tried = left[np.unique(piece[left], return_index=True)[1]]
+        level = np.full(count + 1, np.inf, np.float32)
+        level[piece[tried]] = height[tried] - saddle
+        ridges, _ = ndimage.label(height_map > level[pieces], _EIGHT)
+        ridge = np.zeros(peak_count, np.intp)
+        ridge[peaks[at] - 1] = ridges[at]
+        apart = ridge != ridge[highest[piece]]
+        summits[piece[tried]] = apart[tried]
+        left = left[apart[left] & ~summits[piece[left]]]
+    return np.flatnonzero(summits)
+
+
+def _flooded(height_map: NDArray[np.float32], piece: NDArray[np.bool_], saddle: float) -> NDArray[np.int32]:
     # A peak that rises less than `saddle` above its surroundings is drowned: it is no second cell.
+    # Of two that are as good as level, the plateau that joins them is one.
     floor = reconstruction(height_map - saddle, height_map)
-    peaks = (height_map - floor >= saddle * 0.999) & foreground
-    markers, _ = ndimage.label(peaks, np.ones((3, 3)))
-    pieces, count = ndimage.label(foreground)
-    return watershed(-height_map, _mark_pieces_without_peak(markers, pieces, count), mask=foreground)  # type: ignore[no-any-return]
-
-
-def _mark_pieces_without_peak(markers: NDArray[np.int32], pieces: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    marked = np.zeros(count + 1, bool)
-    marked[np.unique(pieces[markers > 0])] = True
-    marked[0] = True
-    bare = ~marked[pieces]
-    return np.where(bare, pieces + markers.max(), markers).astype(np.int32)
+    markers, count = ndimage.label(local_maxima(floor) & piece, _EIGHT)
+    if count < 2:
+        return piece.astype(np.int32)
+    return watershed(-height_map, markers, mask=piece)  # type: ignore[no-any-return]
 
 
 def _large_enough(labels: NDArray[np.int32], diameter: float, settings: InstanceSettings) -> NDArray[np.bool_]:
@@ -152,21 +199,25 @@ def _looks_real(
     distance: NDArray[np.float32],
     settings: InstanceSettings,
 ) -> NDArray[np.bool_]:
-    flat, count = labels.ravel(), int(labels.max()) + 1
-    area = np.maximum(np.bincount(flat, minlength=count), 1)
+    inside = labels > 0
+    numbers, count = labels[inside], int(labels.max()) + 1
+    area = np.maximum(np.bincount(numbers, minlength=count), 1)
     deepest = np.zeros(count, np.float32)
-    np.maximum.at(deepest, flat, distance.ravel())
+    np.maximum.at(deepest, numbers, distance[inside])
     signs = (
-        np.bincount(flat, cell.ravel(), count) / area >= settings.sure,
-        np.bincount(flat, nucleus.ravel() > settings.threshold, count) / area >= settings.nucleus,
+        np.bincount(numbers, cell[inside], count) / area >= settings.sure,
+        np.bincount(numbers, nucleus[inside] > settings.threshold, count) / area >= settings.nucleus,
         deepest >= settings.deep,
     )
     return np.sum(signs, axis=0) >= 2  # type: ignore[no-any-return]
 
 
 def _numbered_from_the_top(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    present, first = np.unique(labels, return_index=True)
-    ordered = present[np.argsort(first)]
-    numbers = np.zeros(int(present[-1]) + 1, np.int32)
-    numbers[ordered[ordered > 0]] = np.arange(1, (ordered > 0).sum() + 1)
+    flat = labels.ravel()
+    places = np.flatnonzero(flat)[::-1]
+    first = np.full(int(flat.max(initial=0)) + 1, flat.size)
+    first[flat[places]] = places  # of several places the last one stays: the first pixel
+    present = np.flatnonzero(first < flat.size)
+    numbers = np.zeros(len(first), np.int32)
+    numbers[present[np.argsort(first[present])]] = np.arange(1, len(present) + 1)
     return numbers[labels]

@@ -64,7 +64,7 @@ class Judgement:
             around.labels,
             around.maps,
             around.seen,
-            named.probabilities,
+            named,
             agreement,
             np.isin(around.present, edge),
             whole=field.image,

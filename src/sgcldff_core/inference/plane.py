@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ import pandas as pd
 from sgcldff_core.cells import cell_columns
 from sgcldff_core.inference.prediction import Prediction, predict_image
 from sgcldff_core.inference.regions import REGION, Progress, Read, predict_regions
-from sgcldff_core.inference.scale import find_scale
+from sgcldff_core.inference.scale import diameter_of_places, find_scale
 from sgcldff_core.inference.tiling import DEFAULT_TILE
 
 if TYPE_CHECKING:
+    from sgcldff_core.inference.field import FieldView
     from sgcldff_core.model import Model
 
 __all__ = ["estimate_plane_diameter", "predict_plane"]
@@ -51,21 +52,19 @@ def estimate_plane_diameter(
     """
     height, width = (min(length, REGION) for length in shape)
     corners = dict.fromkeys((round(y * (shape[0] - height)), round(x * (shape[1] - width))) for y, x in _PLACES)
-    found, last = [], 0.0
-    for done, (y, x) in enumerate(corners):
 
-        def step(_: int, __: int, done: int = done) -> None:
-            if progress is not None:
-                progress("finding the scale", done, len(corners))
+    def views() -> Iterator[FieldView]:
+        for done, (y, x) in enumerate(corners):
 
-        step(0, 0)
-        view = find_scale(model.in_own_stain(read((y, x, y + height, x + width))), model, tile=tile, progress=step)
-        last = view.diameter
-        if view.labels.any():
-            found.append(view.diameter)
-        if len(found) == _ENOUGH:
-            break
-    return float(np.median(found)) if found else last
+            def step(_: int, __: int, done: int = done) -> None:
+                if progress is not None:
+                    progress("finding the scale", done, len(corners))
+
+            step(0, 0)
+            pixels = model.in_own_stain(read((y, x, y + height, x + width)))
+            yield find_scale(pixels, model, tile=tile, progress=step)
+
+    return diameter_of_places(views(), _ENOUGH)
 
 
 def predict_plane(

@@ -148,7 +148,7 @@ def predict_image(
     else:
         direct = look_at(image, model, diameter, tile=tile, progress=stage("finding cells"))
     # The mirror image tells how firm each outline is, and the mean of both is better than either.
-    mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if direct.labels.any() else []
+    mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if direct.foreground.any() else []
     view, reflected = look_again(direct, model, mirrors, tile=tile, progress=stage("looking in the mirror"))
     return describe_cells(
         view, model, (direct.maps, reflected), size or image.shape[:2], name=name, explain=explain, step=step
@@ -193,7 +193,7 @@ def describe_cells(
     step("explaining")
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
     evidence = gather_evidence(
-        model, view.image, view.labels, view.maps, looks, named.probabilities, agreement, _at_border(view.labels)
+        model, view.image, view.labels, view.maps, looks, named, agreement, _at_border(view.labels)
     )
     consistency, reasons = review_cells(model, named.probabilities, agreement, evidence)
     unlike = distance_from_smears(model, view.image, view.labels)

@@ -110,7 +110,7 @@ def propose_cell(
     mask = _cell_at(view.maps, at, model.config.canonical_diameter, blocked)
     if mask is None:
         return None
-    view = replace(view, labels=mask.astype(np.int32), maps=_without_others(view.maps, mask))
+    view = replace(view, outlined=mask.astype(np.int32), maps=_without_others(view.maps, mask))
     prediction = describe_cells(view, model, (direct.maps, reflected), part.shape[:2], name="", explain=False)
     return Proposal(prediction, (rows.start, columns.start)) if len(prediction.cells) else None
 

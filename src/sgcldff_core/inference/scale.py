@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from sgcldff_core.saliency import estimate_diameter
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["diameter_of_cells", "find_scale"]
+__all__ = ["diameter_of_cells", "diameter_of_places", "find_scale"]
 
 # Measured with the first model on images of Zheng and BCCD and on synthetic fields of touching
 # cells. Whatever is assumed between 0.65 and 1.6 times the true diameter, the cells that are found
@@ -78,6 +78,32 @@ def find_scale(
         view = look_at(image, model, max(_AIM * found, _SMALLEST), tile=tile, progress=progress)
         found, single = _diameter_in_image(view, model) or found, True
     return view
+
+
+def diameter_of_places(views: Iterable[FieldView], enough: int) -> float:
+    """Return the diameter of a typical cell of what is too large to be looked at as a whole.
+
+    Parameters
+    ----------
+    views : iterable of FieldView
+        Of some places, each found by `find_scale`; no more are asked for than it takes.
+    enough : int
+        Places with cells after which it ends.
+
+    Returns
+    -------
+    float
+        In px: the median over the places where there are cells. Without any, what the stain of the
+        last place suggests; 0 without places.
+    """
+    found, last = [], 0.0
+    for view in views:
+        last = view.diameter
+        if view.labels.any():
+            found.append(view.diameter)
+        if len(found) == enough:
+            break
+    return float(np.median(found)) if found else last
 
 
 def _diameter_in_image(view: FieldView, model: Model) -> float | None:

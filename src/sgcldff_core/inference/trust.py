@@ -16,7 +16,7 @@ from sgcldff_core.explain import (
     saliency_consistency,
     threshold_stability,
 )
-from sgcldff_core.inference.classification import probabilities_and_features
+from sgcldff_core.inference.classification import class_probabilities
 from sgcldff_core.model.known_smears import LOOK, image_look
 from sgcldff_core.model.known_stains import cell_colours
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sgcldff_core.explain import Agreement
+    from sgcldff_core.inference.classification import Classification
     from sgcldff_core.inference.forward import FieldMaps
     from sgcldff_core.model import Model
 
@@ -42,7 +43,7 @@ def gather_evidence(
     labels: NDArray[np.int32],
     maps: FieldMaps,
     looks: tuple[FieldMaps, FieldMaps],
-    probabilities: NDArray[np.float32],
+    named: Classification,
     agreement: Agreement,
     at_border: NDArray[np.bool_],
     *,
@@ -62,8 +63,8 @@ def gather_evidence(
         Mean of all looks.
     looks : tuple of FieldMaps
         As seen directly, and as seen in a mirror and turned back.
-    probabilities : ndarray
-        (N, classes) float32, of `maps`.
+    named : Classification
+        Of `maps`.
     agreement : Agreement
         Of class activation and outline.
     at_border : ndarray
@@ -83,15 +84,15 @@ def gather_evidence(
     shapes = cell_shapes(labels)
     area = shapes["area_px"].to_numpy(float)
     inside = np.bincount(labels.ravel(), nucleus.ravel(), len(area) + 1)[1:]
-    direct, reflected = (probabilities_and_features(model, look, labels)[0] for look in looks)
+    direct, reflected = (class_probabilities(model, look, labels) for look in looks)
     distance = kinship = np.full(len(area), np.nan)
     if model.remembered is not None and len(area):
-        named = [model.config.classes[c] for c in probabilities.argmax(axis=1)]
-        kinship = model.remembered.doubt(probabilities_and_features(model, maps, labels)[1], named)
+        names = [model.config.classes[c] for c in named.probabilities.argmax(axis=1)]
+        kinship = model.remembered.doubt(named.features, names)
     if model.known_stains is not None:
         distance = model.known_stains.distance(cell_colours(image, labels, nucleus, whole))
     return cell_evidence(
-        probabilities,
+        named.probabilities,
         (direct, reflected),
         agreement,
         outline_stability(labels, looks[0].foreground, looks[1].foreground, reach),
@@ -133,7 +134,8 @@ def review_cells(
     """
     classes = model.config.classes
     if model.review is not None:
-        trust = (1 - model.review.risk(evidence)).astype(np.float32)
+        columns = {str(name): evidence[name].to_numpy() for name in evidence}
+        trust = (1 - model.review.risk(columns)).astype(np.float32)
         return trust, reasons_by_rule(model.review, classes, probabilities, evidence)
     stability = evidence["stability"].to_numpy(np.float32)
     consistency = saliency_consistency(agreement, stability)

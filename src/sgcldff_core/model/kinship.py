@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from sgcldff_core.errors import CorruptModelError
+
 __all__ = ["MEMORY", "RememberedCells", "read_memory"]
 
 MEMORY = "memory.safetensors"
@@ -65,7 +67,7 @@ class RememberedCells:
 
 
 def read_memory(folder: Path, sha256: str) -> RememberedCells | None:
-    """Return what a model remembers; None where it has none, or one of other weights or damaged.
+    """Return what a model remembers; None where it has none, or one of other weights.
 
     Parameters
     ----------
@@ -73,6 +75,11 @@ def read_memory(folder: Path, sha256: str) -> RememberedCells | None:
         Of the model.
     sha256 : str
         Of its weights.
+
+    Raises
+    ------
+    CorruptModelError
+        If the file is damaged.
     """
     path = folder / MEMORY
     if not path.is_file():
@@ -82,9 +89,13 @@ def read_memory(folder: Path, sha256: str) -> RememberedCells | None:
             notes = json.loads(file.metadata()["notes"])
             features = file.get_tensor("features").astype(np.float32)
             classes, stale = tuple(map(str, notes["classes"])), notes["sha256"] != sha256
-    except (SafetensorError, KeyError, TypeError, ValueError):
-        return None  # only what learns from it needs it whole, and says so: training.memory
-    return None if stale or not len(classes) or len(features) != len(classes) else RememberedCells(features, classes)
+        if features.shape[:1] != (len(classes),):
+            raise ValueError(f"{len(classes)} classes for features of shape {features.shape}")
+    except (SafetensorError, KeyError, TypeError, ValueError) as broken:
+        raise CorruptModelError(
+            f"{path}: is no memory of a model ({broken}); delete it, or get the model again"
+        ) from broken
+    return None if stale or not len(classes) else RememberedCells(features, classes)
 
 
 def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:

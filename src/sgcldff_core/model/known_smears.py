@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.model.kept_figures import figures, require_fields, rows
 from sgcldff_core.model.stain import to_space
 
 __all__ = ["LOOK", "KnownSmears", "focus", "image_look"]
@@ -62,16 +63,11 @@ class KnownSmears:
 
     def __post_init__(self) -> None:
         size = len(LOOK)
-        try:
-            numbers = np.array([*self.mean, *np.ravel(self.spread), self.unit, self.sharp, self.blurred], np.float64)
-            fits = np.shape(self.mean) == (size,) and np.shape(self.spread) == (size, size)
-        except (TypeError, ValueError):
-            numbers, fits = np.zeros(0), False
-        if not fits or not (np.abs(numbers) <= _MOST).all() or self.unit <= 0 or self.blurred >= self.sharp:
-            raise ConfigError(
-                f"known smears need a mean of {size}, {size} rows of {size} finite numbers, a unit above 0, "
-                "and a sharp image that is sharper than a blurred one"
-            )
+        figures(self.mean, (size,), "the mean of known smears", _MOST)
+        figures(self.spread, (size, size), "the spread of known smears", _MOST)
+        figures((self.unit, self.sharp, self.blurred), (3,), "what divides known smears from others", _MOST)
+        if self.unit <= 0 or self.blurred >= self.sharp:
+            raise ConfigError("known smears need a unit above 0, and a sharp image that is sharper than a blurred one")
 
     def distance(self, image: NDArray[np.uint8], diameter: float) -> float:
         """Return how far an image is from a smear in focus.
@@ -104,11 +100,8 @@ class KnownSmears:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return (
-            {"version": _VERSION}
-            | asdict(self)
-            | {"mean": list(self.mean), "spread": [list(row) for row in self.spread]}
-        )
+        tables = {"mean": list(self.mean), "spread": [list(row) for row in self.spread]}
+        return {"version": _VERSION} | asdict(self) | tables
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> KnownSmears:
@@ -124,18 +117,17 @@ class KnownSmears:
         ConfigError
             If the version is another, or something is missing, too much or out of range.
         """
-        version = values.get("version", 1) if isinstance(values, Mapping) else None
-        if version != _VERSION:
-            raise ConfigError(
-                f"known smears of version {version!r}; this release reads {_VERSION}: "
-                "take known_smears out of model.json, and fit it anew with 'sgcldff models trust'"
-            )
-        try:
+        if isinstance(values, Mapping):
+            version = values.get("version", 1)
+            if version != _VERSION:
+                raise ConfigError(
+                    f"known smears of version {version!r}; this release reads {_VERSION}: "
+                    "take known_smears out of model.json, and fit it anew with 'sgcldff models trust'"
+                )
             values = {key: value for key, value in values.items() if key != "version"}
-            tables = {"mean": tuple(values["mean"]), "spread": tuple(tuple(row) for row in values["spread"])}
-            return cls(**{**values, **tables})
-        except (KeyError, TypeError, ValueError) as broken:
-            raise ConfigError(f"the known smears are not usable ({broken!r})") from broken
+        require_fields(values, [field.name for field in fields(cls)], "a description of known smears")
+        (mean,) = rows([values["mean"]], "the mean of known smears")
+        return cls(**{**values, "mean": mean, "spread": rows(values["spread"], "the spread of known smears")})
 
 
 def focus(look: NDArray[np.floating]) -> float:

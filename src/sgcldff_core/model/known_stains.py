@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.model.kept_figures import figures, require_fields, rows
 from sgcldff_core.model.stain import to_space
 
 __all__ = ["COLOURS", "KnownStain", "KnownStains", "cell_colours"]
@@ -42,13 +43,8 @@ class KnownStain:
 
     def __post_init__(self) -> None:
         size = len(COLOURS)
-        try:
-            fits = np.shape(self.mean) == (size,) and np.shape(self.spread) == (size, size)
-            fits = fits and bool((np.abs(np.array([self.mean, *self.spread], np.float64)) <= _MOST).all())
-        except (TypeError, ValueError):
-            fits = False
-        if not fits:
-            raise ConfigError(f"known stain {self.name!r} needs a mean of {size} and {size} rows of {size} numbers")
+        figures(self.mean, (size,), f"the mean of known stain {self.name!r}", _MOST)
+        figures(self.spread, (size, size), f"the spread of known stain {self.name!r}", _MOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,8 @@ class KnownStains:
     unit: float
 
     def __post_init__(self) -> None:
-        if not self.stains or not 0 < self.unit < _MOST:
+        figures(self.unit, (), "the unit of known stains", _MOST)
+        if not self.stains or self.unit <= 0:
             raise ConfigError(f"known stains need at least one stain and a unit above 0, got {self.unit}")
 
     def distance(self, colours: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -107,16 +104,17 @@ class KnownStains:
         Raises
         ------
         ConfigError
-            If something is missing or out of range.
+            If something is missing, too much or out of range.
         """
-        try:
-            stains = tuple(
-                KnownStain(str(s["name"]), tuple(s["mean"]), tuple(tuple(row) for row in s["spread"]))
-                for s in values["stains"]
-            )
-            return cls(stains, float(values["unit"]))
-        except (KeyError, TypeError, ValueError) as broken:
-            raise ConfigError(f"the known stains are not usable ({broken!r})") from broken
+        require_fields(values, ("unit", "stains"), "a description of known stains")
+        (each,) = rows([values["stains"]], "the known stains")
+        return cls(tuple(_stain_of(one) for one in each), values["unit"])
+
+
+def _stain_of(values: Any) -> KnownStain:
+    require_fields(values, ("name", "mean", "spread"), "a known stain")
+    (mean,) = rows([values["mean"]], "the mean of a known stain")
+    return KnownStain(str(values["name"]), mean, rows(values["spread"], "the spread of a known stain"))
 
 
 def cell_colours(

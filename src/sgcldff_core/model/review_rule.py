@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.model.kept_figures import figures, require_fields
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,15 +90,13 @@ class RiskScore:
     bias: float
 
     def __post_init__(self) -> None:
-        for part in (self.centre, self.scale, self.weight):
-            if not isinstance(part, Mapping) or set(part) != set(DOUBTS):
-                raise ConfigError(f"a risk score has figures for {', '.join(DOUBTS)}; got {part!r}")
-        try:
-            numbers = np.array([*self.centre.values(), *self.scale.values(), *self.weight.values(), self.bias], float)
-        except (TypeError, ValueError) as broken:
-            raise ConfigError(f"a risk score consists of numbers ({broken})") from broken
-        if not (np.abs(numbers) <= _MOST).all() or min(self.scale.values()) <= 0 or min(self.weight.values()) < 0:
-            raise ConfigError("a risk score needs finite figures, scales above 0 and weights not below 0")
+        for name in ("centre", "scale", "weight"):
+            part = getattr(self, name)
+            require_fields(part, DOUBTS, f"the {name} of a risk score")
+            figures(list(part.values()), (len(DOUBTS),), f"the {name} of a risk score", _MOST)
+        figures(self.bias, (), "the bias of a risk score", _MOST)
+        if min(self.scale.values()) <= 0 or min(self.weight.values()) < 0:
+            raise ConfigError("a risk score needs scales above 0 and weights not below 0")
 
     def shares(self, evidence: Mapping[str, Any] | pd.DataFrame) -> dict[str, NDArray[np.float64]]:
         """Return what each doubt adds to the logit, (N,) float64; nothing where it is not known.
@@ -153,9 +152,10 @@ class ReviewRule:
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.usual, Mapping) or set(self.usual) != set(DOUBTS):
-            raise ConfigError(f"a review rule has limits for {', '.join(DOUBTS)}; got {self.usual!r}")
-        if not isinstance(self.cutoff, (int, float)) or not 0 <= self.cutoff <= 1:
+        require_fields(self.usual, DOUBTS, "what is usual by a review rule")
+        figures(list(self.usual.values()), (len(DOUBTS),), "what is usual by a review rule", _MOST)
+        figures(self.cutoff, (), "the cut-off of a review rule", _MOST)
+        if not 0 <= self.cutoff <= 1:
             raise ConfigError(f"the cut-off of a review rule is a probability, got {self.cutoff!r}")
 
     def risk(self, evidence: Mapping[str, Any] | pd.DataFrame) -> NDArray[np.float64]:
@@ -189,13 +189,10 @@ class ReviewRule:
         ConfigError
             If the version is unknown, or something is missing, too much or out of range.
         """
-        known = {"version", "wrong_class", "bad_mask", "cutoff", "usual", "fitted_on"}
-        if not isinstance(values, Mapping) or set(values) != known:
-            raise ConfigError(f"a review rule has {', '.join(sorted(known))}; got {values!r}")
+        require_fields(values, ["version", *(one.name for one in fields(cls))], "a review rule")
         if values["version"] != _VERSION:
             raise ConfigError(f"review rule of version {values['version']!r}; this release reads {_VERSION}")
-        try:
-            wrong, bad = (RiskScore(**values[name]) for name in ("wrong_class", "bad_mask"))
-        except TypeError as broken:
-            raise ConfigError(f"a risk score is not usable ({broken})") from broken
+        for name in ("wrong_class", "bad_mask"):
+            require_fields(values[name], [one.name for one in fields(RiskScore)], "a risk score")
+        wrong, bad = (RiskScore(**values[name]) for name in ("wrong_class", "bad_mask"))
         return cls(wrong, bad, values["cutoff"], values["usual"], values["fitted_on"])

@@ -27,6 +27,8 @@ _ENOUGH = 2 * len(COLOURS)  # cells or images, to estimate a covariance from
 _SHRUNK = 0.5  # share of correlation that is taken for chance: laboratories to come will differ more
 _FLOOR = 0.05  # spread of any figure of a look, at least
 
+_Rows = dict[str, NDArray[np.float64]]  # of each source
+
 
 class Seen:
     """Colours and looks of annotated images, source by source.
@@ -119,9 +121,9 @@ def fit_known_stains(seen: Seen) -> KnownStains:
     if not known:
         raise ConfigError(f"no source has {_ENOUGH} cells with outlines and nuclei, so no stain can be described")
     apart: list[NDArray[np.float64]] = []
-    for fold in range(_FOLDS):
-        others = KnownStains(tuple(_stain(n, np.delete(x, np.s_[fold::_FOLDS], axis=0)) for n, x in known.items()), 1.0)
-        apart.extend(others.distance(x[fold::_FOLDS]) for x in known.values())
+    for others, held_out in _folds(known):
+        stains = KnownStains(tuple(_stain(name, x) for name, x in others.items()), 1.0)
+        apart.extend(stains.distance(x) for x in held_out)
     unit = float(np.quantile(np.concatenate(apart), _INSIDE_STAIN))
     return KnownStains(tuple(_stain(name, x) for name, x in known.items()), unit)
 
@@ -143,10 +145,9 @@ def fit_known_smears(seen: Seen) -> KnownSmears:
     if sum(map(len, known.values())) < _ENOUGH:
         raise ConfigError(f"fewer than {_ENOUGH} images tell the size of their cells, so no look can be described")
     apart: list[float] = []
-    for fold in range(_FOLDS):
-        mean, spread = _look({n: np.delete(x, np.s_[fold::_FOLDS], axis=0) for n, x in known.items()})
-        for x in known.values():
-            apart.extend(np.linalg.norm((x[fold::_FOLDS] - mean) @ spread, axis=1))
+    for others, held_out in _folds(known):
+        mean, spread = _look(others)
+        apart.extend(distance for x in held_out for distance in np.linalg.norm((x - mean) @ spread, axis=1))
     sharpness = [focus(look) for x in known.values() for look in x]
     mean, spread = _look(known)
     return KnownSmears(
@@ -164,6 +165,16 @@ def _limit(values: Sequence[float]) -> float:
     return float(middle + max(_REACH * (off - middle), _LEAST_REACH))
 
 
+def _folds(
+    known: dict[str, NDArray[np.float64]],
+) -> Iterator[tuple[dict[str, NDArray[np.float64]], list[NDArray[np.float64]]]]:
+    """Yield what is described, and the rows of each source that have no part in it, until all had none once."""
+    for fold in range(_FOLDS):
+        held_out = np.s_[fold::_FOLDS]
+        others = {name: np.delete(x, held_out, axis=0) for name, x in known.items()}
+        yield others, [x[held_out] for x in known.values()]
+
+
 def _stain(name: str, colours: NDArray[np.float64]) -> KnownStain:
     # Whitened first: the shrinkage is towards a ball, and glass varies less than nuclei do.
     scale = colours.std(axis=0) + 1e-3
@@ -172,7 +183,7 @@ def _stain(name: str, colours: NDArray[np.float64]) -> KnownStain:
     return KnownStain(name, tuple(colours.mean(axis=0).tolist()), tuple(tuple(row) for row in spread.tolist()))
 
 
-def _look(known: dict[str, NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _look(known: _Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean, and W with ``W @ W.T`` the inverse of the covariance, within sources and between them."""
     means = np.array([x.mean(axis=0) for x in known.values()])
     mean = means.mean(axis=0)

@@ -217,7 +217,7 @@ def test_results_of_the_shipped_model_open_by_a_double_click(
     widget.diameter.setValue(70)
     widget.explain.setChecked(True)
     _press(qtbot, widget.panel.run_button)
-    _wait(qtbot, widget, timeout=60_000)
+    _wait(qtbot, widget, timeout=300_000)
     assert _states(widget)["cell.png"].startswith("1 cell")
     widget.files.cellDoubleClicked.emit(0, 1)
     assert [layer.name for layer in viewer.layers] == ["cell", "cell saliency", "cell Grad-CAM", "cell WBC"]

@@ -625,7 +625,7 @@ REAL = """
         correction._clicked(row["centroid_y"], row["centroid_x"])
         correction.choose("add")
         correction._clicked(row["centroid_y"], row["centroid_x"])
-        draw_until(lambda: not widget.panel.running, 120)
+        draw_until(lambda: not widget.panel.running, 400)
         new = correction.label
         mask, own = layer.data == new, truth == label
         iou = float((mask & own).sum() / (mask | own).sum()) if new else 0.0

@@ -336,7 +336,7 @@ def test_the_shipped_model_explains_what_it_segmented(
     viewer.add_labels(smear.labels, name="truth")
     _, widget = viewer.window.add_plugin_dock_widget("napari-sgcldff", "Explain cells")
     session_of(viewer).label = 1
-    qtbot.waitUntil(lambda: widget._answer is not None and not widget.panel.running, timeout=60_000)
+    qtbot.waitUntil(lambda: widget._answer is not None and not widget.panel.running, timeout=300_000)
     shown = viewer.layers["field Grad-CAM"]
     inside = [shown.get_value(tuple(p), world=True) for p in np.argwhere(smear.labels == 1)]
     assert max(inside) == pytest.approx(1)

@@ -35,7 +35,8 @@ def drawn(cells: dict[tuple[int, int], tuple[float, float, float]]) -> tuple[np.
             labels[y : y + 40, x : x + 40] = labels.max() + 1
     logits = torch.logit(torch.tensor(np.stack([cell, nucleus, cell]), dtype=torch.float32), eps=1e-4)
     maps = FieldMaps(logits, torch.zeros(SMALL.width, side // 4, side // 4))
-    view = FieldView(40.0, np.zeros((side, side, 3), np.uint8), prior.astype(np.float32), maps, labels)
+    model = Model("small", SMALL, build_network(SMALL).eval())
+    view = FieldView(40.0, np.zeros((side, side, 3), np.uint8), prior.astype(np.float32), maps, model, labels)
     empty = np.zeros((side, side), bool)
     return np.zeros((side, side, 3), np.uint8), Look(view, empty, empty, empty)
 

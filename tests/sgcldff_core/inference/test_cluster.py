@@ -15,6 +15,7 @@ from PIL import Image
 from sgcldff_core.errors import ClusterError
 from sgcldff_core.inference.batch import FileStep, predict_files
 from sgcldff_core.inference.cluster import Cluster, ModelSource, connect
+from sgcldff_core.inference.engines import with_engine
 from sgcldff_core.model import Model, load_model
 from sgcldff_core.smear import SmearSettings, make_smear
 
@@ -40,7 +41,7 @@ def workers() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return load_model(SMALL)
+    return with_engine(load_model(SMALL))  # as the workers have it
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 from scipy import ndimage
 
-from sgcldff_core.errors import ConfigError
+from sgcldff_core.errors import ConfigError, CorruptModelError
 from sgcldff_core.model.kinship import MEMORY, RememberedCells, read_memory
 from sgcldff_core.model.known_smears import LOOK, KnownSmears, focus, image_look
 from sgcldff_core.model.known_stains import COLOURS, KnownStain, KnownStains, cell_colours
@@ -114,7 +114,17 @@ def test_one_sharp_edge_among_soft_ones_shows_the_focus() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"unit": 0.0}, {"stains": []}, {"stains": [{"name": "a", "mean": [1.0], "spread": []}]}, {"stains": 3}],
+    [
+        {"unit": 0.0},
+        {"unit": float("nan")},
+        {"unit": "a"},
+        {"stains": []},
+        {"stains": [{"name": "a", "mean": [1.0], "spread": []}]},
+        {"stains": [{"name": "a", "mean": 1.0, "spread": []}]},
+        {"stains": 3},
+        {"stains": [3]},
+        {"surplus": 1},
+    ],
 )
 def test_damaged_stains_are_refused(changed: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="stain"):
@@ -145,5 +155,14 @@ def test_a_memory_is_read_if_it_is_of_these_weights(tmp_path: Path) -> None:
     assert found is not None
     assert found.classes == ("a", "b")
     assert read_memory(tmp_path, "other") is None
-    (tmp_path / MEMORY).write_bytes(b"nothing")
-    assert read_memory(tmp_path, "abc") is None
+
+
+@pytest.mark.parametrize("classes", [None, ["a"], ["a", "b", "c"]])
+def test_a_damaged_memory_is_refused(tmp_path: Path, classes: list[str] | None) -> None:
+    if classes is None:
+        (tmp_path / MEMORY).write_bytes(b"nothing")
+    else:
+        notes = {"notes": json.dumps({"sha256": "abc", "classes": classes})}
+        save_file({"features": np.eye(2, dtype=np.float16)}, tmp_path / MEMORY, metadata=notes)
+    with pytest.raises(CorruptModelError, match=r"memory\.safetensors: is no memory of a model .*delete it"):
+        read_memory(tmp_path, "abc")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgcldff_core.errors import CancelledError, ConfigError, FormatError
+from sgcldff_core.errors import CancelledError, ConfigError, CorruptModelError
 from sgcldff_core.model import load_model, save_model
 from sgcldff_core.model.stain import StainTransform
 from sgcldff_core.sample import Box, Raster, Sample
@@ -120,7 +120,7 @@ def test_a_memory_is_found_again_and_belongs_to_its_weights(prepared, base, tmp_
     torch.testing.assert_close(again.features, memory.features, atol=2e-3, rtol=2e-3)
     assert load_memory(tmp_path, "other weights") is None
     (tmp_path / MEMORY).write_bytes(b"nothing")
-    with pytest.raises(FormatError, match="is no memory of a model"):
+    with pytest.raises(CorruptModelError, match="is no memory of a model"):
         load_memory(tmp_path, "abc")
 
 

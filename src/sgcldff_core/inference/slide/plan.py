@@ -6,12 +6,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import sgcldff_core
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.inference.regions import REGION, regions_of
-from sgcldff_core.inference.scale import find_scale
+from sgcldff_core.inference.scale import diameter_of_places, find_scale
 from sgcldff_core.inference.stitching import MARGIN, Box
 from sgcldff_core.inference.tiling import DEFAULT_TILE
 
@@ -164,14 +162,7 @@ def estimate_slide_diameter(pyramid: Pyramid, overview: Overview, model: Model, 
         In px of the slide: the median over places with cells; without any, what the stain of the
         last place suggests.
     """
-    found, last = [], 0.0
     height, width = pyramid.shape
-    for y, x in overview.places(REGION, _PLACES):
-        box = (y, x, min(y + REGION, height), min(x + REGION, width))
-        view = find_scale(model.in_own_stain(pyramid.levels[0].read(box)), model, tile=tile)
-        last = view.diameter
-        if view.labels.any():
-            found.append(view.diameter)
-        if len(found) == _ENOUGH:
-            break
-    return float(np.median(found)) if found else last
+    boxes = ((y, x, min(y + REGION, height), min(x + REGION, width)) for y, x in overview.places(REGION, _PLACES))
+    pixels = (model.in_own_stain(pyramid.levels[0].read(box)) for box in boxes)
+    return diameter_of_places((find_scale(one, model, tile=tile) for one in pixels), _ENOUGH)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sgcldff_core.cells import cell_columns
-from sgcldff_core.errors import ConfigError
+from sgcldff_core.extras import wants_extra
 from sgcldff_core.files import written_atomically
 from sgcldff_core.inference.slide.labels import LabelWriter
 from sgcldff_core.inference.slide.region import OUTLINE, outlines_in
@@ -55,11 +55,9 @@ def load_pyarrow() -> Any:
     ConfigError
         If it is not installed.
     """
-    try:
+    with wants_extra("slides", "slides"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as missing:
-        raise ConfigError("slides need the extra `slides`: pip install 'napari-sgcldff[slides]'") from missing
     return pyarrow
 
 
