@@ -73,6 +73,7 @@ def main() -> int:
     options = parser.parse_args()
     image = read_rgb(options.image) if options.image else _field()
     keep_freed_memory()  # as the command does
+    torch.set_num_threads(1)
     models = [with_engine(load_model(name)) for name in MODELS]
     parts = [part for model in models for part in parts_of_model(image, model)]
     parts += parts_of_baselines(image) + parts_of_crowds(CROWDS)
@@ -80,9 +81,12 @@ def main() -> int:
     one = alternate(parts, options.rounds, threads=1)
     everything = alternate(parts, options.rounds, threads=os.cpu_count() or 1)
     fields = {
-        f"{model.name}, {count} at a time": throughput(image, model, count, 20 * options.rounds)
+        f"{model.name}, {count} at a time{'' if mirror else ', one look'}": throughput(
+            image, model, count, 20 * options.rounds, mirror=mirror
+        )
         for model in models
         for count in (1, os.cpu_count() or 1)
+        for mirror in (True, False)
     }
     starts = {name: _started(code, 3) for name, code in STARTS.items()}
     starts["first result from a cold start, sgcldff predict"] = _first_result(3)
@@ -131,11 +135,11 @@ def alternate(parts: Sequence[Part], rounds: int, threads: int) -> dict[str, flo
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
-def throughput(image: NDArray[np.uint8], model: Model, threads: int, count: int) -> float:
+def throughput(image: NDArray[np.uint8], model: Model, threads: int, count: int, *, mirror: bool) -> float:
     """Return how many fields a second are predicted, so many of them at a time."""
 
     def predict(model: Model, _: int) -> int:
-        return len(predict_image(image, model, diameter=DIAMETER).cells)
+        return len(predict_image(image, model, diameter=DIAMETER, mirror=mirror).cells)
 
     torch.set_num_threads(threads)  # which the workers share
     workers = Threads(model, threads)

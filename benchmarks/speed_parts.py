@@ -13,7 +13,7 @@ from skimage.draw import disk
 
 from sgcldff_core.cells import cell_table
 from sgcldff_core.evaluation.classical import ClassicalPipeline
-from sgcldff_core.inference import predict_image
+from sgcldff_core.inference import predict_image, with_engine
 from sgcldff_core.inference.field import look_at
 from sgcldff_core.inference.forward import run_network
 from sgcldff_core.inference.instances import separate_cells
@@ -60,6 +60,7 @@ def parts_of_model(image: NDArray[np.uint8], model: Model) -> list[Part]:
     found = predict_image(image, model, diameter=DIAMETER)
     probabilities = found.cells[[f"prob_{name}" for name in model.config.classes]].to_numpy(np.float32)
     whole = compute_prior(image, model.config.prior)
+    other = with_engine(model, "onnxruntime").engine  # takes the number of threads that torch has now: one
 
     def tabulate() -> object:
         ones = np.ones(len(probabilities), np.float32)
@@ -71,9 +72,11 @@ def parts_of_model(image: NDArray[np.uint8], model: Model) -> list[Part]:
         "forward, scaled": lambda: run_network(model.network, view.image, view.prior, engine=model.engine),
         "forward, every pixel": lambda: run_network(model.network, image, whole, engine=model.engine),
         "forward, every pixel, not folded": lambda: run_network(model.network, image, whole),
+        "forward, every pixel, onnxruntime": lambda: run_network(model.network, image, whole, engine=other),
         "separation of cells": lambda: separate_cells(*maps, model.config.canonical_diameter),
         "cell table": tabulate,
         "predict, diameter given": lambda: predict_image(image, model, diameter=DIAMETER),
+        "predict, diameter given, one look": lambda: predict_image(image, model, diameter=DIAMETER, mirror=False),
         "predict, diameter sought": lambda: predict_image(image, model),
     }
     return [Part(f"{model.name}: {name}", run) for name, run in steps.items()]

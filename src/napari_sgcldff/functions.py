@@ -51,8 +51,7 @@ def segment_cells(
         If there is no such model, or the layer is no RGB image.
     """
     load_torch()
-    from sgcldff_core.inference import predict_image
-    from sgcldff_core.inference.engines import with_engine
+    from sgcldff_core.inference import predict_image, with_engine
     from sgcldff_core.model import load_model
 
     source = Source.of(image, _step(image, plane))

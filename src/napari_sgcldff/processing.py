@@ -93,8 +93,8 @@ def process(job: Job, feed: Callable[[FileStep], None], report: Report) -> Batch
     report("loading the model", 0, 0)
     load_torch()
     # Imported here, in the worker's thread, because they bring torch.
+    from sgcldff_core.inference import with_engine
     from sgcldff_core.inference.batch import predict_files
-    from sgcldff_core.inference.engines import with_engine
     from sgcldff_core.model import load_model
 
     model = with_engine(load_model(job.model or None))

@@ -62,8 +62,7 @@ def propose(request: Request, report: Report) -> Proposal | None:
     report("loading the model", 0, 0)
     load_torch()
     # Imported here, in the worker's thread, because they bring torch.
-    from sgcldff_core.inference import propose_cell
-    from sgcldff_core.inference.engines import with_engine
+    from sgcldff_core.inference import propose_cell, with_engine
     from sgcldff_core.model import load_model
     from sgcldff_core.saliency import estimate_diameter
 

@@ -40,6 +40,8 @@ class Order:
         As torch names it, or ``auto``.
     tile : int
         Side of a tile in px at the model's scale; 0 for the usual one.
+    mirror : bool
+        Whether to look a second time, in a mirror; see `sgcldff_core.inference.predict_image`.
     """
 
     model: str = ""
@@ -47,6 +49,7 @@ class Order:
     explain: bool = False
     device: str = "auto"
     tile: int = 0
+    mirror: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,8 +112,7 @@ class ModelShelf:
         """
         load_torch()
         # Imported here, in the worker's thread, because they bring torch.
-        from sgcldff_core.inference import choose_device
-        from sgcldff_core.inference.engines import with_engine
+        from sgcldff_core.inference import choose_device, with_engine
         from sgcldff_core.model import load_model
 
         device = choose_device(device)
@@ -172,6 +174,7 @@ def segment(extent: Extent, order: Order, shelf: ModelShelf, report: Report) -> 
             name=extent.names[index],
             diameter=order.diameter or None,
             explain=order.explain,
+            mirror=order.mirror,
             progress=partial(_tell, report, index, len(extent.planes)),
             **({"tile": order.tile} if order.tile else {}),
         )

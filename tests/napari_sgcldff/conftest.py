@@ -66,6 +66,7 @@ class FakeModel:
         diameter: float | None = None,
         explain: bool = False,
         tile: int = 640,
+        mirror: bool = True,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> FakePrediction:
         self.calls.append(
@@ -77,6 +78,7 @@ class FakeModel:
                 "diameter": diameter,
                 "explain": explain,
                 "tile": tile,
+                "mirror": mirror,
             }
         )
         assert progress is not None
@@ -155,6 +157,7 @@ def fake_model(monkeypatch: pytest.MonkeyPatch, smear: Smear) -> FakeModel:
     inference.predict_plane = fake.predict_plane  # type: ignore[attr-defined]
     inference.estimate_plane_diameter = fake.estimate  # type: ignore[attr-defined]
     inference.choose_device = lambda name: "cpu" if name == "auto" else name  # type: ignore[attr-defined]
+    inference.with_engine = lambda model: model  # type: ignore[attr-defined]
     model = types.ModuleType("sgcldff_core.model")
     model.load_model = fake.load  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sgcldff_core.inference", inference)

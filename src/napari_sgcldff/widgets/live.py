@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,7 @@ class LiveMode(QCheckBox):
             return
         order, shelf, uid = self._order(), self._shelf, str(image.unique_id)
         if not order.diameter and uid in self._diameter:  # estimated once, not at every move
-            order = Order(order.model, self._diameter[uid], order.explain, order.device, order.tile)
+            order = replace(order, diameter=self._diameter[uid])
 
         def work(report: Report) -> Finding:
             return segment(extent, order, shelf, report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import napari
@@ -103,7 +104,8 @@ class SegmentWidget(QWidget):
 
     def _live_order(self) -> Order:
         order = self._order()
-        return Order(self._live_model(), order.diameter, False, order.device, order.tile)
+        # One look: a view that is passed through needs no second opinion.
+        return replace(order, model=self._live_model(), explain=False, mirror=False)
 
     def _live_model(self) -> str:
         return SMALL_MODEL if SMALL_MODEL in available_models() else self._session.model

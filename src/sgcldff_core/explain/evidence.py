@@ -39,10 +39,10 @@ _LEAST = 1e-6
 
 def cell_evidence(
     probabilities: NDArray[np.float32],
-    looks: tuple[NDArray[np.float32], NDArray[np.float32]],
+    looks: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
     agreement: Agreement,
-    stability: NDArray[np.float32],
-    firmness: NDArray[np.float32],
+    stability: NDArray[np.floating],
+    firmness: NDArray[np.floating],
     solidity: NDArray[np.floating],
     nucleus_share: NDArray[np.floating],
     relative_diameter: NDArray[np.floating],
@@ -56,12 +56,12 @@ def cell_evidence(
     ----------
     probabilities : ndarray
         (N, classes) float32, calibrated; of two classes at least.
-    looks : tuple of ndarray
-        The same as seen directly, and as seen in a mirror.
+    looks : tuple of ndarray, or None
+        The same as seen directly, and as seen in a mirror; None after one look.
     agreement : Agreement
         Of class activation and outline.
     stability, firmness : ndarray
-        (N,) float32 in [0, 1], see `outline_stability` and `threshold_stability`.
+        (N,) float in [0, 1], see `outline_stability` and `threshold_stability`; NaN where not known.
     solidity, nucleus_share, relative_diameter : ndarray
         (N,) float.
     at_border : ndarray
@@ -83,7 +83,7 @@ def cell_evidence(
             "confidence": ordered[:, -1],
             "lead": np.minimum(np.log(ordered[:, -1] / ordered[:, -2]), _MOST_LEAD),
             "entropy": np.clip(-(p * np.log(p)).sum(1) / np.log(p.shape[1]), 0, 1),
-            "disagreement": np.abs(looks[0].astype(np.float64) - looks[1]).sum(1) / 2,
+            "disagreement": np.nan if looks is None else np.abs(looks[0].astype(np.float64) - looks[1]).sum(1) / 2,
             "energy": agreement.energy,
             "pointing": agreement.pointing,
             "overlap": agreement.overlap,

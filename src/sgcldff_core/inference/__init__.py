@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sgcldff_core.inference.device import choose_device
+from sgcldff_core.inference.engines import with_engine
 from sgcldff_core.inference.plane import estimate_plane_diameter, predict_plane
 from sgcldff_core.inference.prediction import Prediction, predict_image
 from sgcldff_core.inference.proposal import propose_cell
@@ -16,4 +17,5 @@ __all__ = [
     "predict_plane",
     "predict_regions",
     "propose_cell",
+    "with_engine",
 ]

@@ -76,6 +76,7 @@ def predict_plane(
     diameter: float | None = None,
     explain: bool = False,
     tile: int = DEFAULT_TILE,
+    mirror: bool = True,
     side: int | None = None,
     progress: Progress | None = None,
 ) -> Prediction:
@@ -87,7 +88,7 @@ def predict_plane(
         As for `predict_regions`.
     diameter : float, optional
         Of a typical leukocyte in px; estimated from some places of the plane by default.
-    explain, tile, side, progress
+    explain, tile, mirror, side, progress
         As for `predict_regions`.
 
     Returns
@@ -98,8 +99,9 @@ def predict_plane(
     """
     # Estimating looks at the whole field several times over; a large one only at some places.
     if side is None and shape[0] * shape[1] <= _ONE_PIECE * REGION**2:
+        whole = read((0, 0, *shape))
         return predict_image(
-            read((0, 0, *shape)), model, name=name, diameter=diameter, explain=explain, tile=tile, progress=progress
+            whole, model, name=name, diameter=diameter, explain=explain, tile=tile, mirror=mirror, progress=progress
         )
     if diameter is None:
         diameter = estimate_plane_diameter(read, shape, model, tile=tile, progress=progress)
@@ -109,7 +111,7 @@ def predict_plane(
     empty = np.zeros((0, 0), np.bool_)
     parts: list[Prediction] = []
     for region in predict_regions(
-        read, shape, model, diameter, name=name, explain=explain, tile=tile, side=side, progress=progress
+        read, shape, model, diameter, name=name, explain=explain, tile=tile, mirror=mirror, side=side, progress=progress
     ):
         found = region.prediction
         region.put_cells(labels)

@@ -55,8 +55,8 @@ class Prediction:
         Name of the model.
     stability : ndarray
         (N,) float32 in [0, 1], for each row of `cells`: intersection over union of the cell's outline
-        as seen directly and as seen in a mirror, see `sgcldff_core.explain.outline_stability`. The
-        look into the mirror is taken anyway, since the mean of both looks is better than either.
+        as seen directly and as seen in a mirror, see `sgcldff_core.explain.outline_stability`; NaN
+        after one look. The look into the mirror is taken anyway, since the mean of both looks is better than either.
     evidence : DataFrame or None
         For each row of `cells`, what its review rests on, see `sgcldff_core.explain.EVIDENCE`. None
         where no network looked.
@@ -92,6 +92,7 @@ def predict_image(
     explain: bool = False,
     tile: int = DEFAULT_TILE,
     flips: bool = False,
+    mirror: bool = True,
     size: tuple[int, int] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Prediction:
@@ -113,6 +114,10 @@ def predict_image(
         Side of a tile in px at the canonical scale, a multiple of 32.
     flips : bool
         Average over all four mirror images instead of two: slower.
+    mirror : bool
+        Whether to look a second time, in a mirror. Without, it takes little more than half the time;
+        outlines are those of one look, and how firm they are is not known: `Prediction.stability` is
+        NaN, and the review goes by the rest.
     size : tuple of int, optional
         Height and width at which everything is returned, where `image` is a smaller copy of a
         plane; by default those of `image`.
@@ -148,17 +153,16 @@ def predict_image(
     else:
         direct = look_at(image, model, diameter, tile=tile, progress=stage("finding cells"))
     # The mirror image tells how firm each outline is, and the mean of both is better than either.
-    mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if direct.foreground.any() else []
+    mirrors = _ALL_MIRRORS if flips else _ONE_MIRROR if mirror and direct.foreground.any() else []
     view, reflected = look_again(direct, model, mirrors, tile=tile, progress=stage("looking in the mirror"))
-    return describe_cells(
-        view, model, (direct.maps, reflected), size or image.shape[:2], name=name, explain=explain, step=step
-    )
+    looks = (direct.maps, reflected) if mirrors else None
+    return describe_cells(view, model, looks, size or image.shape[:2], name=name, explain=explain, step=step)
 
 
 def describe_cells(
     view: FieldView,
     model: Model,
-    looks: tuple[FieldMaps, FieldMaps],
+    looks: tuple[FieldMaps, FieldMaps] | None,
     shape: tuple[int, int],
     *,
     name: str,
@@ -173,8 +177,8 @@ def describe_cells(
         With the cells.
     model : Model
         The one that made it.
-    looks : tuple of FieldMaps
-        As seen directly, and as seen in a mirror and turned back.
+    looks : tuple of FieldMaps, or None
+        As seen directly, and as seen in a mirror and turned back; None after one look.
     shape : tuple of int
         Height and width of the image.
     name, explain

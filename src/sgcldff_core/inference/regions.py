@@ -135,6 +135,7 @@ def predict_regions(
     name: str = "image",
     explain: bool = False,
     tile: int = DEFAULT_TILE,
+    mirror: bool = True,
     side: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[RegionPrediction]:
@@ -150,7 +151,7 @@ def predict_regions(
         On any device.
     diameter : float
         Of a typical leukocyte in px.
-    name, explain, tile
+    name, explain, tile, mirror
         As for `sgcldff_core.inference.predict_image`.
     side : int, optional
         Of a region in px of the plane; by default a few tiles.
@@ -180,7 +181,7 @@ def predict_regions(
 
         step("finding cells", 0, 0)
         prediction = predict_image(
-            read(box), model, name=name, diameter=diameter, explain=explain, tile=tile, progress=step
+            read(box), model, name=name, diameter=diameter, explain=explain, tile=tile, mirror=mirror, progress=step
         )
         outlines = outlines_of(prediction, box)
         y, x = prediction.cells["centroid_y"].to_numpy(float), prediction.cells["centroid_x"].to_numpy(float)

@@ -42,7 +42,7 @@ def gather_evidence(
     image: NDArray[np.uint8],
     labels: NDArray[np.int32],
     maps: FieldMaps,
-    looks: tuple[FieldMaps, FieldMaps],
+    looks: tuple[FieldMaps, FieldMaps] | None,
     named: Classification,
     agreement: Agreement,
     at_border: NDArray[np.bool_],
@@ -61,8 +61,8 @@ def gather_evidence(
         (h, w) int32, the cells numbered 1..N.
     maps : FieldMaps
         Mean of all looks.
-    looks : tuple of FieldMaps
-        As seen directly, and as seen in a mirror and turned back.
+    looks : tuple of FieldMaps, or None
+        As seen directly, and as seen in a mirror and turned back; None after one look.
     named : Classification
         Of `maps`.
     agreement : Agreement
@@ -84,8 +84,12 @@ def gather_evidence(
     shapes = cell_shapes(labels)
     area = shapes["area_px"].to_numpy(float)
     inside = np.bincount(labels.ravel(), nucleus.ravel(), len(area) + 1)[1:]
-    direct, reflected = (class_probabilities(model, look, labels) for look in looks)
-    distance = kinship = np.full(len(area), np.nan)
+    distance = kinship = stability = np.full(len(area), np.nan)
+    names_by_look = None
+    if looks is not None:
+        direct, reflected = looks
+        names_by_look = class_probabilities(model, direct, labels), class_probabilities(model, reflected, labels)
+        stability = outline_stability(labels, direct.foreground, reflected.foreground, reach)
     if model.remembered is not None and len(area):
         names = [model.config.classes[c] for c in named.probabilities.argmax(axis=1)]
         kinship = model.remembered.doubt(named.features, names)
@@ -93,9 +97,9 @@ def gather_evidence(
         distance = model.known_stains.distance(cell_colours(image, labels, nucleus, whole))
     return cell_evidence(
         named.probabilities,
-        (direct, reflected),
+        names_by_look,
         agreement,
-        outline_stability(labels, looks[0].foreground, looks[1].foreground, reach),
+        stability,
         threshold_stability(labels, logits[0], reach),
         shapes["solidity"].to_numpy(float),
         inside / area,
@@ -137,7 +141,7 @@ def review_cells(
         columns = {str(name): evidence[name].to_numpy() for name in evidence}
         trust = (1 - model.review.risk(columns)).astype(np.float32)
         return trust, reasons_by_rule(model.review, classes, probabilities, evidence)
-    stability = evidence["stability"].to_numpy(np.float32)
+    stability = evidence["stability"].fillna(1.0).to_numpy(np.float32)  # after one look nothing speaks against it
     consistency = saliency_consistency(agreement, stability)
     size, nucleus, border = (evidence[name].to_numpy() for name in ("size", "nucleus", "border"))
     reasons = review_reasons(

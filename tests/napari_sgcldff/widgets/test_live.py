@@ -146,6 +146,7 @@ def test_the_small_model_is_preferred(
     _switch(qtbot, widget)
     _settled(qtbot, widget, 1, fake_model)
     assert fake_model.calls[0]["model"] == "leukocytes-small"
+    assert not fake_model.calls[0]["mirror"]  # one look, to be quick
     assert "leukocytes-small" in widget.live.toolTip()
 
 

@@ -78,6 +78,7 @@ def test_one_click_outlines_names_and_counts_the_cells(
             "diameter": None,
             "explain": False,
             "tile": 640,
+            "mirror": True,
         }
     ]
     rows = {name: (int(count), share) for name, count, share in _table(widget)}

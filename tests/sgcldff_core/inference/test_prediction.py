@@ -183,6 +183,22 @@ def test_flips_agree_with_a_network_that_knows_no_direction(stain_reader: Model,
     assert (plain.labels == flipped.labels).all()
 
 
+def test_one_look_is_as_good_where_the_mirror_shows_the_same_and_tells_nothing_of_firmness(
+    stain_reader: Model, draw: Draw
+) -> None:
+    image = draw(SHAPE, *CELLS)
+    one, two = (predict_image(image, stain_reader, diameter=50, mirror=mirror) for mirror in (False, True))
+    assert iou(one.labels > 0, two.labels > 0) > 0.99
+    assert one.cells["class"].tolist() == two.cells["class"].tolist()
+    assert np.isnan(one.stability).all()
+    assert np.isfinite(two.stability).all()
+    assert one.evidence is not None
+    assert one.evidence[["stability", "disagreement"]].isna().all(axis=None)
+    assert one.evidence.drop(columns=["stability", "disagreement", "stain", "kinship"]).notna().all(axis=None)
+    assert one.cells["saliency_consistency"].between(0, 1).all()
+    assert not one.cells["review_reason"].str.contains("unstable").any()
+
+
 def test_progress_is_told_and_may_stop_it(stain_reader: Model, draw: Draw) -> None:
     told: list[tuple[str, int, int]] = []
     image = draw(SHAPE, *CELLS)
