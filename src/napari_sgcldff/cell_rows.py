@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_sgcldff.metadata import KEY
+from sgcldff_core.cells import counted_cells
 from sgcldff_core.files import written_atomically
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ def cells_of(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_classes(cells: pd.DataFrame, classes: Sequence[str] = ()) -> dict[str, int]:
-    """Count cells by class.
+    """Count cells by class, as the tables of ``predict`` do: those of an image that is no smear are not counted.
+
+    Once a person has seen such a cell, its reason is gone and it counts.
 
     Parameters
     ----------
@@ -130,8 +133,8 @@ def count_classes(cells: pd.DataFrame, classes: Sequence[str] = ()) -> dict[str,
     classes : sequence of str, optional
         Listed first and in this order, even where there is no such cell.
     """
-    counts = cells["class"].value_counts()
-    others = sorted(set(counts.index) - set(classes), key=lambda name: (name == UNNAMED, name))
+    counts = counted_cells(cells)["class"].value_counts()
+    others = sorted(set(cells["class"]) - set(classes), key=lambda name: (name == UNNAMED, name))
     return {name: int(counts.get(name, 0)) for name in [*dict.fromkeys(classes), *others]}
 
 

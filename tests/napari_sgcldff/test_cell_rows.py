@@ -21,7 +21,7 @@ from napari_sgcldff.cell_rows import (
     write_cells,
 )
 from napari_sgcldff.metadata import KEY
-from sgcldff_core.cells import cell_columns
+from sgcldff_core.cells import UNLIKE_A_SMEAR, cell_columns
 
 
 @pytest.fixture
@@ -94,6 +94,13 @@ def test_classes_are_counted_in_the_order_of_the_model(features: pd.DataFrame) -
         ("basophil", 1),
         (UNNAMED, 1),
     ]
+
+
+def test_cells_of_what_is_no_smear_are_not_counted_until_a_person_has_seen_them(features: pd.DataFrame) -> None:
+    unlike = features.assign(review_reason=UNLIKE_A_SMEAR)
+    assert set(count_classes(cells_of(unlike), ["monocyte"]).values()) == {0}
+    seen = unlike.assign(review_reason="")
+    assert sum(count_classes(cells_of(seen), ["monocyte"]).values()) == len(cells_of(seen))
 
 
 def test_a_missing_value_is_written_as_nothing() -> None:
