@@ -273,7 +273,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     alone = SmearSettings(height=96, width=96, diameter=48, leukocytes=1, touching=0)
     write_curated(make_samples(1, 2, alone), folder / "annotated", provenance=drawn)
     (folder / "path" / "to" / "BCCD" / "JPEGImages").symlink_to("images")
-    shutil.copytree(find_model("leukocytes-small"), folder / "runs" / "mine")
+    mine = shutil.copytree(find_model("leukocytes-small"), folder / "runs" / "mine") / "model.json"
+    description = json.loads(mine.read_text(encoding="utf-8"))
+    held_out = [sample.group for sample in open_dataset(folder / "curated") if sample.split == "val"]
+    description["training"] |= {"validation_groups": held_out, "validation_images": {"curated": len(held_out)}}
+    mine.write_text(json.dumps(description), encoding="utf-8")
     shutil.copytree(find_model("leukocytes-small"), folder / "home" / "data" / "sgcldff" / "models" / "mine")
     (folder / "few.toml").write_text('train = "heads"\nepochs = 20\nlearning_rate = 5e-4\n', encoding="utf-8")
     slide = make_slide(21, 256, 320, SmearSettings(height=256, width=256, diameter=48, leukocytes=2, stain="wright"))
@@ -310,6 +314,8 @@ def test_commands_that_are_marked_to_run_run(snippet: Snippet, work: Path, monke
             monkeypatch.setenv(*words.pop(0).split("=", 1))
         assert words[0] == "sgcldff", f"{snippet}: this test cannot run {words[0]}"
         done = CliRunner().invoke(app, words[1:])
+        if "not installed: pip install" in str(done.exception):
+            pytest.skip(str(done.exception))
         assert done.exit_code == 0, f"{line}: {done.output} {done.exception!r}"
         for option, value in pairwise(words):
             if option in {"--out", "--json", "--markdown"}:
