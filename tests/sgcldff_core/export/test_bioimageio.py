@@ -16,7 +16,6 @@ from sgcldff_core.errors import ConfigError
 from sgcldff_core.export.bioimageio import export_bioimageio
 from sgcldff_core.model import Model, load_model
 
-
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "export.md"
 
 
