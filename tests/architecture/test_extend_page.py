@@ -22,7 +22,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "extend.md"
 
 
 def _files() -> dict[str, str]:
-    shown = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    shown = re.compile(r"^`([\w./-]+)`:\n\n(?:<!-- [^\n]* -->\n)?```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
     return dict(shown.findall(PAGE.read_text(encoding="utf-8")))
 
 

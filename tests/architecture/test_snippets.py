@@ -1,4 +1,12 @@
-"""What README, CONTRIBUTING and docs show is true: commands and options exist, snippets compile, the cheap ones run."""
+"""What README, CONTRIBUTING and docs show is true: commands and options exist, snippets compile, and what can run runs.
+
+Every ``sh`` and ``python`` block says in a comment before it which of these it is:
+
+- ``<!-- runs -->``: it is run here, in a folder like that of the tutorials (see `prepared`);
+- ``<!-- runs, but not train: why -->``: likewise, without the lines of these programs and commands;
+- ``<!-- runs in tests/... -->``: another test runs it, from the page;
+- ``<!-- not run: why -->``.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +14,13 @@ import ast
 import json
 import re
 import shlex
+import shutil
 import tomllib
 from collections.abc import Iterator
 from configparser import ConfigParser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, EntryPoints
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +30,29 @@ import pytest
 import tifffile
 import typer
 from PIL import Image
+from typer.testing import CliRunner
 
-from sgcldff_core.cells import cell_columns
 from sgcldff_core.cli.app import app
-from sgcldff_core.datasets import open_dataset
+from sgcldff_core.datasets import open_dataset, read_rgb
 from sgcldff_core.datasets.catalog import CATALOG
 from sgcldff_core.datasets.conversion import WRITERS
+from sgcldff_core.datasets.curated_writer import write_curated
+from sgcldff_core.datasets.history import Change, Provenance
+from sgcldff_core.datasets.ome_zarr_writer import write_ome_zarr
 from sgcldff_core.datasets.slides import open_slide
+from sgcldff_core.model_folders import find_model
 from sgcldff_core.saliency import compute_prior, registry
-from sgcldff_core.taxonomy import LEUKOCYTES
+from sgcldff_core.smear import SmearSettings, make_samples, make_smear
+from sgcldff_core.smear.slide import make_slide
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
-_RUNS = "<!-- runs -->"
+_MARK = re.compile(
+    r"<!-- (?:(?P<runs>runs)(?:, but not (?P<without>[\w, ]+): (?P<but>.{3,}))?"
+    r"|runs in (?P<elsewhere>tests/\S+\.py)|not run: (?P<why>.{3,})) -->$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +61,15 @@ class Snippet:
     line: int
     language: str
     body: str
-    runs: bool
+    mark: re.Match[str] | None
+
+    @property
+    def runs(self) -> bool:
+        return self.mark is not None and self.mark["runs"] is not None
+
+    @property
+    def without(self) -> set[str]:
+        return set(re.findall(r"\w+", (self.mark and self.mark["without"]) or ""))
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT).as_posix()}:{self.line}"
@@ -55,18 +81,25 @@ def _snippets() -> Iterator[Snippet]:
         for found in _FENCE.finditer(text):
             indent = len(found["indent"])
             body = "".join(line[indent:] or "\n" for line in found["body"].splitlines(keepends=True))
-            before = text[: found.start()].rstrip()
-            yield Snippet(page, text.count("\n", 0, found.start()) + 1, found["language"], body, before.endswith(_RUNS))
+            line = text.count("\n", 0, found.start()) + 1
+            mark = _MARK.match(text.splitlines()[line - 2].strip())
+            yield Snippet(page, line, found["language"], body, mark)
 
 
 SNIPPETS = list(_snippets())
-COMMANDS = [
-    (s, line)
-    for s in SNIPPETS
-    if s.language == "sh"
-    for line in s.body.replace("\\\n", " ").splitlines()
-    if line.strip()
-]
+
+
+def _lines(snippet: Snippet) -> list[str]:
+    return [line for line in snippet.body.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def _named(line: str) -> set[str]:
+    """Return what a line can be left out by: its program, or the command of ours."""
+    words = shlex.split(line, comments=True)
+    return {words[0], *(words[1:3] if words[0] == "sgcldff" else ())}
+
+
+COMMANDS = [(s, line) for s in SNIPPETS if s.language == "sh" for line in _lines(s)]
 INLINE = [
     (page, code) for page in PAGES for code in re.findall(r"`(sgcldff [^`\n]+)`", page.read_text(encoding="utf-8"))
 ]
@@ -189,37 +222,116 @@ def _names_in(module: str) -> set[str]:
     return names
 
 
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a folder like that of the tutorials: ``smears`` with an image, ``results`` as predict leaves them."""
-    rng = np.random.default_rng(0)
-    labels = np.zeros((48, 64), np.uint16)
-    labels[10:30, 20:40] = 1
-    for folder in ("smears", "results"):
-        (tmp_path / folder).mkdir()
-    image = rng.integers(180, 250, (*labels.shape, 3), dtype=np.uint8)
-    image[labels > 0] = (120, 60, 160)
-    Image.fromarray(image).save(tmp_path / "smears" / "a.png")
-    tifffile.imwrite(tmp_path / "results" / "a_labels.tif", labels)
-    columns = cell_columns([cell.name for cell in LEUKOCYTES])
-    known = {"image": "a", "label": "1", "class": "monocyte", "confidence": "0.6", "needs_review": "True"}
-    rows = [columns, [known.get(name, "0") for name in columns]]
-    (tmp_path / "results" / "cells.csv").write_text("\n".join(map(",".join, rows)) + "\n", encoding="utf-8")
-    pd.DataFrame([known | {"confidence": 0.6, "needs_review": True}]).to_parquet(
-        tmp_path / "results" / "slide_cells.parquet"
+@pytest.mark.parametrize("snippet", [*_of("sh"), *_of("python")])
+def test_a_block_says_whether_it_runs(snippet: Snippet) -> None:
+    assert snippet.mark is not None, (
+        f"{snippet}: the line before this block must be <!-- runs -->, <!-- runs, but not WORD: why -->, "
+        "<!-- runs in tests/... --> or <!-- not run: why -->"
     )
+    if snippet.without:
+        names = [_named(line) for line in _lines(snippet)]
+        assert any(not snippet.without & own for own in names), f"{snippet}: nothing of it runs"
+        assert snippet.without <= set().union(*names), f"{snippet}: it has no {snippet.without}"
+    if snippet.mark["elsewhere"]:
+        assert snippet.page.name in (ROOT / snippet.mark["elsewhere"]).read_text(encoding="utf-8")
+
+
+def test_no_mark_stands_where_no_block_follows() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        marks = re.findall(r"^ *<!-- (?:runs|not run)\b.*\n(.*)", text, re.MULTILINE)
+        assert all(re.match(r" *```(?:sh|python)$", after) for after in marks), f"{page}: {marks}"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder like that of the tutorials: drawn smears, what predict says of them, annotation, a model.
+
+    Data sets that pages call ``path/to/BCCD`` and the like are drawn ones here, in the curated format.
+    """
+    folder = tmp_path_factory.mktemp("prepared")
+    look = SmearSettings(height=160, width=200, diameter=60, leukocytes=2)
+    for images in ("smears", "mine", "slides"):
+        (folder / images).mkdir()
+    Image.fromarray(make_smear(12, look).image).save(folder / "smears" / "a.png")
+    for copy in ("mine/a.png", "huge.png"):
+        shutil.copy(folder / "smears" / "a.png", folder / copy)
+    Image.fromarray(make_smear(13, look).image).save(folder / "slides" / "b.tif")
+    # Cells that do not touch, each large enough for a crop of its own.
+    apart = SmearSettings(height=160, width=200, diameter=48, leukocytes=2, touching=0)
+    samples = [
+        replace(sample, split=split)
+        for sample, split in zip(make_samples(3, 1, apart), ("train", "train", "val"), strict=True)
+    ]
+    drawn = Provenance("curated", "drawn", (Change.now("the tests", "drawn"),))
+    write_curated(samples, folder / "curated", provenance=drawn)
+    for name in ("data/bccd", "path/to/BCCD", "path/to/LISC", "path/to/curated", "path/to/data"):
+        shutil.copytree(folder / "curated", folder / name)
+    for name in ("path/to/mine", "path/to/unseen"):
+        shutil.copytree(folder / "curated", folder / name)
+    # Explanations are measured by every method on every cell of these.
+    alone = SmearSettings(height=96, width=96, diameter=48, leukocytes=1, touching=0)
+    write_curated(make_samples(1, 2, alone), folder / "annotated", provenance=drawn)
+    (folder / "path" / "to" / "BCCD" / "JPEGImages").symlink_to("images")
+    mine = shutil.copytree(find_model("leukocytes-small"), folder / "runs" / "mine") / "model.json"
+    description = json.loads(mine.read_text(encoding="utf-8"))
+    held_out = [sample.group for sample in open_dataset(folder / "curated") if sample.split == "val"]
+    description["training"] |= {"validation_groups": held_out, "validation_images": {"curated": len(held_out)}}
+    mine.write_text(json.dumps(description), encoding="utf-8")
+    shutil.copytree(find_model("leukocytes-small"), folder / "home" / "data" / "sgcldff" / "models" / "mine")
+    (folder / "few.toml").write_text('train = "heads"\nepochs = 20\nlearning_rate = 5e-4\n', encoding="utf-8")
+    slide = make_slide(21, 256, 320, SmearSettings(height=256, width=256, diameter=48, leukocytes=2, stain="wright"))
+    write_ome_zarr(slide.image, folder / "slide.ome.zarr")
+    done = CliRunner().invoke(app, ["predict", str(folder / "smears"), "--out", str(folder / "results")])
+    assert done.exit_code == 0, done.output
+    cells = pd.read_csv(folder / "results" / "cells.csv")
+    assert len(cells)
+    cells.to_parquet(folder / "results" / "slide_cells.parquet")
+    return folder
+
+
+@pytest.fixture
+def work(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a copy of what is prepared, with a home of its own."""
+    shutil.copytree(prepared, tmp_path, symlinks=True, dirs_exist_ok=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home" / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(prepared / "home" / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize("snippet", [pytest.param(s, id=str(s)) for s in SNIPPETS if s.runs])
-def test_what_is_marked_to_run_runs(snippet: Snippet, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found: dict[str, Any] = {"__name__": "snippet"}
+@pytest.mark.parametrize("snippet", [pytest.param(s, id=str(s)) for s in SNIPPETS if s.runs and s.language == "sh"])
+def test_commands_that_are_marked_to_run_run(snippet: Snippet, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in this process, since a start costs more than most of them; a pattern is left to the command."""
+    if "models add" in snippet.body:
+        shutil.rmtree("home/data")
+    for line in _lines(snippet):
+        if snippet.without & _named(line):
+            continue
+        words = shlex.split(line, comments=True)
+        while "=" in words[0]:
+            monkeypatch.setenv(*words.pop(0).split("=", 1))
+        assert words[0] == "sgcldff", f"{snippet}: this test cannot run {words[0]}"
+        done = CliRunner().invoke(app, words[1:])
+        if "not installed: pip install" in str(done.exception):
+            pytest.skip(str(done.exception))
+        assert done.exit_code == 0, f"{line}: {done.output} {done.exception!r}"
+        for option, value in pairwise(words):
+            if option in {"--out", "--json", "--markdown"}:
+                assert Path(value).exists(), f"{line}: no {value}"
+
+
+@pytest.mark.parametrize("snippet", [pytest.param(s, id=str(s)) for s in SNIPPETS if s.runs and s.language == "python"])
+def test_python_that_is_marked_to_run_runs(snippet: Snippet, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if snippet.page.name == "correct.md":
+        shutil.rmtree("curated")
+    found: dict[str, Any] = {"__name__": "snippet", "image": read_rgb("smears/a.png")}
     exec(compile(snippet.body, str(snippet), "exec"), found)
     if snippet.page.name == "correct.md":
         (sample,) = open_dataset("curated")
         assert sample.kinds == ("masks", "classes")
-        assert sample.classes == {1: "monocyte"}
+        assert sample.classes == pd.read_csv("results/cells.csv").set_index("label")["class"].to_dict()
     if snippet.page.name == "own.md":
         _announce(monkeypatch, "sgcldff_core.datasets.registry", found["SideBySide"])
         tifffile.imwrite(work / "smears" / "x.tif", np.zeros((8, 9, 3), np.uint8), photometric="rgb")

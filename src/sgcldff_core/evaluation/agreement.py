@@ -12,9 +12,11 @@ __all__ = [
     "BINS",
     "box_iou",
     "calibration_error",
+    "centred_disc",
     "mask_iou",
     "match_boxes",
     "match_labels",
+    "where_known",
 ]
 
 BINS = 15
@@ -133,6 +135,46 @@ def calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: 
     which = np.clip((p * bins).astype(int), 0, bins - 1)
     count, mean_p, mean_r = (np.bincount(which, w, bins) for w in (None, p, r))
     return float(np.abs(mean_p - mean_r).sum() / count.sum())
+
+
+def where_known(truth: NDArray[np.int32], boxes: Sequence[tuple[float, ...]]) -> NDArray[np.bool_]:
+    """Leave out boxes in which no cell is outlined: there the mask forgot a cell.
+
+    Parameters
+    ----------
+    truth : ndarray
+        (H, W) int32 instance labels, 0 background.
+    boxes : sequence of tuple of float
+        y0, x0, y1, x1 of leukocytes, half open.
+
+    Returns
+    -------
+    ndarray
+        (H, W) bool, where the annotation can be trusted.
+    """
+    known = np.ones(truth.shape, bool)
+    for box in boxes:
+        y0, x0, y1, x1 = (max(0, round(v)) for v in box)
+        region = truth[y0:y1, x0:x1]
+        if region.size and (region > 0).mean() < 0.3:
+            known[y0:y1, x0:x1] = region > 0
+    return known
+
+
+def centred_disc(shape: tuple[int, ...], share: float = 0.31) -> NDArray[np.bool_]:
+    """Return a disc of about the size that a cell has in public crops (METHOD: 0.313 and 0.228).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width in px.
+    share : float
+        Of the image that the disc would cover, 0 to 1.
+    """
+    rows, columns = np.indices(shape)
+    radius2 = share * shape[0] * shape[1] / np.pi
+    offset = (rows - (shape[0] - 1) / 2) ** 2 + (columns - (shape[1] - 1) / 2) ** 2
+    return np.asarray(offset <= radius2)
 
 
 def _assign(iou: NDArray[np.float64], least: float) -> list[tuple[int, int, float]]:

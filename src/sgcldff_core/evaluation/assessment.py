@@ -10,7 +10,14 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score
 
 from sgcldff_core.datasets.kinds import leukocyte_boxes
-from sgcldff_core.evaluation.agreement import calibration_error, mask_iou, match_boxes, match_labels
+from sgcldff_core.evaluation.agreement import (
+    calibration_error,
+    centred_disc,
+    mask_iou,
+    match_boxes,
+    match_labels,
+    where_known,
+)
 from sgcldff_core.inference import Prediction, predict_image
 
 if TYPE_CHECKING:
@@ -169,9 +176,9 @@ def assess_prediction(sample: Sample, prediction: Prediction) -> ImageAssessment
     iou = cell_iou = nucleus_iou = disc = cells = None
     classes: tuple[JudgedCell, ...] = ()
     if truth is not None:
-        known = _where_known(truth, [(b.y0, b.x0, b.y1, b.x1) for b in white])
+        known = where_known(truth, [(b.y0, b.x0, b.y1, b.x1) for b in white])
         iou = mask_iou(prediction.labels > 0, truth > 0, known)
-        disc = mask_iou(_centred_disc(truth.shape), truth > 0, known)
+        disc = mask_iou(centred_disc(truth.shape), truth > 0, known)
         nucleus_iou = None if nucleus is None else mask_iou(prediction.nucleus, nucleus, known)
         pairs = match_labels(prediction.labels, truth)
         count = len(np.unique(truth[truth > 0]))
@@ -278,22 +285,3 @@ def _judged(name: str, prediction: Prediction, label: int | None) -> JudgedCell:
     (cell,) = prediction.cells[prediction.cells["label"] == label].to_dict("records")
     probabilities = {str(k).removeprefix("prob_"): float(v) for k, v in cell.items() if str(k).startswith("prob_")}
     return JudgedCell(name, str(cell["class"]), float(cell["confidence"]), probabilities)
-
-
-def _where_known(truth: NDArray[np.int32], boxes: Sequence[tuple[float, ...]]) -> NDArray[np.bool_]:
-    """Leave out boxes in which no cell is outlined: there the mask forgot a cell."""
-    known = np.ones(truth.shape, bool)
-    for box in boxes:
-        y0, x0, y1, x1 = (max(0, round(v)) for v in box)
-        region = truth[y0:y1, x0:x1]
-        if region.size and (region > 0).mean() < 0.3:
-            known[y0:y1, x0:x1] = region > 0
-    return known
-
-
-def _centred_disc(shape: tuple[int, ...], share: float = 0.31) -> NDArray[np.bool_]:
-    """Return a disc of about the size that a cell has in public crops (METHOD: 0.313 and 0.228)."""
-    rows, columns = np.indices(shape)
-    radius2 = share * shape[0] * shape[1] / np.pi
-    offset = (rows - (shape[0] - 1) / 2) ** 2 + (columns - (shape[1] - 1) / 2) ** 2
-    return np.asarray(offset <= radius2)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from sgcldff_core.cli.app import app
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.export.bioimageio import export_bioimageio
 from sgcldff_core.model import Model, load_model
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "export.md"
 
 
 def _release(package: str) -> tuple[int, ...]:
@@ -57,3 +63,14 @@ def test_a_licence_that_nobody_knows_is_refused(model: Model, tmp_path: Path) ->
 def test_a_name_that_is_no_zip_is_refused(model: Model, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"small: a bioimage.io package is a zip; give a name that ends in .zip"):
         export_bioimageio(model, tmp_path / "small")
+
+
+def test_the_command_that_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its second line, ``bioimageio test``, is what `test_model` above does."""
+    text = PAGE.read_text(encoding="utf-8")
+    ((command, package),) = re.findall(r"^sgcldff (export .*)\nbioimageio test (\S+)$", text, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, shlex.split(command))
+    assert done.exit_code == 0, done.output
+    with zipfile.ZipFile(package) as files:
+        assert "rdf.yaml" in {Path(name).name for name in files.namelist()}
