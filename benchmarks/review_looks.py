@@ -26,7 +26,7 @@ from sgcldff_core.evaluation.degrading import HARD, MILD
 from sgcldff_core.evaluation.trust import held_out_groups
 from sgcldff_core.files import written_atomically
 from sgcldff_core.inference import predict_image
-from sgcldff_core.inference.classification import probabilities_and_features
+from sgcldff_core.inference.classification import class_probabilities
 from sgcldff_core.inference.forward import FieldMaps, evaluating, network_input
 from sgcldff_core.inference.neighbourhood import LabelledField
 from sgcldff_core.model import Model, load_model
@@ -109,7 +109,7 @@ def look(model: Model, field: LabelledField, quarters: int, mirrored: tuple[int,
         seen = model.network(*(torch.rot90(x, quarters, (-2, -1)).flip(mirrored) for x in (image, prior)))
     logits = torch.cat([seen.cell, seen.nucleus, seen.distance], 1)
     back = [torch.rot90(x.flip(mirrored), -quarters, (-2, -1))[0].float().contiguous() for x in (logits, seen.fused)]
-    return probabilities_and_features(model, FieldMaps(*back), labels)[0]
+    return class_probabilities(model, FieldMaps(*back), labels)
 
 
 def page(tables: dict[str, pd.DataFrame], options: argparse.Namespace) -> str:
