@@ -495,7 +495,7 @@ def test_a_closed_widget_saves_lets_go_and_is_forgotten(qtbot: QtBot, viewer: An
     viewer.window.remove_dock_widget(widget)
     widget.deleteLater()
     del widget
-    qtbot.waitUntil(lambda: _is_gone(gone), timeout=5000)
+    qtbot.waitUntil(lambda: _is_gone(gone), timeout=30_000)
     assert layer.keymap == before
     assert not (folder / UNSAVED).exists()
     assert len(list(open_dataset(folder, "curated"))) == 1
