@@ -13,10 +13,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
-BINS = 15
+from sgcldff_core.evaluation.agreement import BINS, calibration_error
 
 
 def main() -> None:
@@ -34,21 +33,14 @@ def main() -> None:
     true = np.array([names.index(cell["true"]) for cell in cells])
     random = np.random.default_rng(0)
     drawn = (probabilities.cumsum(1)[None] > random.random((options.draws, len(cells), 1))).argmax(2)
-    floor = [calibration_error(probabilities, one) for one in drawn]
-    confidence, accuracy = probabilities.max(1).mean(), (probabilities.argmax(1) == true).mean()
+    confidence, named = probabilities.max(1), probabilities.argmax(1)
+    floor = [calibration_error(confidence, named == one) for one in drawn]
     low, high = np.percentile(floor, [2.5, 97.5])
     Console().print(
-        f"{len(cells)} cells found and named by the data: accuracy {accuracy:.3f}, mean confidence {confidence:.3f}, "
-        f"calibration error {calibration_error(probabilities, true):.3f};\n"
+        f"{len(cells)} cells found and named by the data: accuracy {(named == true).mean():.3f}, mean confidence "
+        f"{confidence.mean():.3f}, calibration error {calibration_error(confidence, named == true):.3f};\n"
         f"of a perfectly calibrated model {np.mean(floor):.3f} (95 % of draws: {low:.3f}-{high:.3f}), {BINS} bins"
     )
-
-
-def calibration_error(probabilities: NDArray[np.float64], classes: NDArray[np.intp]) -> float:
-    """Return the difference of confidence and accuracy, weighed by the cells of each bin of confidence."""
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == classes
-    bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    return float(np.abs(np.bincount(bin_of, confidence - right, BINS)).sum() / len(classes))
 
 
 if __name__ == "__main__":

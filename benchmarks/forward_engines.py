@@ -69,7 +69,7 @@ def contestants(model: Model) -> dict[str, Run]:
     def plain(network: nn.Module) -> Run:
         def run(image: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
             out = network(image, prior)
-            return torch.cat([out.cell, out.nucleus, out.distance], 1), out.fused
+            return out.logits, out.fused
 
         return run
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sgcldff_core.datasets import open_dataset
+from sgcldff_core.evaluation.agreement import mask_iou
 from sgcldff_core.inference import predict_image, with_engine
 from sgcldff_core.model import load_model
 
@@ -43,9 +44,8 @@ def main() -> None:
             started = time.process_time()
             found[mirror] = predict_image(image, model, mirror=mirror)
             seconds = time.process_time() - started
-            mask = found[mirror].labels > 0
-            iou = (mask & (truth > 0)).sum() / max((mask | (truth > 0)).sum(), 1)
-            rows[mirror].append((float(iou), len(found[mirror].cells) == len(np.unique(truth[truth > 0])), seconds))
+            iou = mask_iou(found[mirror].labels > 0, truth > 0)
+            rows[mirror].append((iou, len(found[mirror].cells) == len(np.unique(truth[truth > 0])), seconds))
         if len(found[True].cells) == len(found[False].cells):
             same_names += int((found[True].cells["class"].to_numpy() == found[False].cells["class"].to_numpy()).sum())
             cells += len(found[True].cells)

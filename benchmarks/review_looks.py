@@ -107,8 +107,8 @@ def look(model: Model, field: LabelledField, quarters: int, mirrored: tuple[int,
     labels[: field.labels.shape[0], : field.labels.shape[1]] = field.labels
     with torch.no_grad(), evaluating(model.network):
         seen = model.network(*(torch.rot90(x, quarters, (-2, -1)).flip(mirrored) for x in (image, prior)))
-    logits = torch.cat([seen.cell, seen.nucleus, seen.distance], 1)
-    back = [torch.rot90(x.flip(mirrored), -quarters, (-2, -1))[0].float().contiguous() for x in (logits, seen.fused)]
+    shown = (seen.logits, seen.fused)
+    back = [torch.rot90(x.flip(mirrored), -quarters, (-2, -1))[0].float().contiguous() for x in shown]
     return class_probabilities(model, FieldMaps(*back), labels)
 
 

@@ -51,11 +51,11 @@ def segment_cells(
         If there is no such model, or the layer is no RGB image.
     """
     load_torch()
-    from sgcldff_core.inference import predict_image, with_engine
+    from sgcldff_core.inference import predict_image
     from sgcldff_core.model import load_model
 
     source = Source.of(image, _step(image, plane))
-    loaded = with_engine(load_model(model or None))
+    loaded = load_model(model or None)
     found = predict_image(source.image, loaded, name=source.name, diameter=diameter or None, explain=explain)
     run = {
         "model": loaded.name,

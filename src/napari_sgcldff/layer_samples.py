@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sgcldff.extent import require_smear
 from napari_sgcldff.layers import KEY, classes_of
+from napari_sgcldff.placement import finest
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,8 +73,7 @@ class LayerPair:
             If the image is not RGB, or the labels do not lie on its pixels.
         """
         require_smear(image)
-        pixels = image.data[0] if image.multiscale else image.data
-        marks = labels.data[0] if labels.multiscale else labels.data
+        pixels, marks = finest(image), finest(labels)
         if marks.ndim != pixels.ndim - 1 or not np.allclose(labels.scale, image.scale, rtol=1e-3):
             raise ConfigError(
                 f"the labels {labels.name!r} do not lie on the pixels of {image.name!r}; "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sgcldff.layers import KEY, Source, is_smear
+from napari_sgcldff.placement import finest
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -162,8 +163,7 @@ def saliency_of(layers: Iterable[Layer], cells: Labels) -> NDArray[np.floating] 
 
 
 def _size(layer: Any) -> tuple[int, int]:
-    data = layer.data[0] if layer.multiscale else layer.data
-    height, width = data.shape[layer.ndim - 2 : layer.ndim]
+    height, width = finest(layer).shape[layer.ndim - 2 : layer.ndim]
     return int(height), int(width)
 
 

@@ -62,11 +62,11 @@ def propose(request: Request, report: Report) -> Proposal | None:
     report("loading the model", 0, 0)
     load_torch()
     # Imported here, in the worker's thread, because they bring torch.
-    from sgcldff_core.inference import propose_cell, with_engine
+    from sgcldff_core.inference import propose_cell
     from sgcldff_core.model import load_model
     from sgcldff_core.saliency import estimate_diameter
 
-    model = with_engine(load_model(request.model or None))
+    model = load_model(request.model or None)
     diameter = request.diameter
     if not diameter and len(request.areas):
         diameter = float(np.sqrt(4 / np.pi * np.median(request.areas)))

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.inference.classification import classify_cells
+from sgcldff_core.inference.instances import rim
 from sgcldff_core.inference.resampling import resize_labels, resize_map
 from sgcldff_core.model import load_model, save_model
 from sgcldff_core.sample import Raster, Sample
@@ -192,7 +193,7 @@ def _bare(likely: NDArray[np.bool_], nucleus: NDArray[np.bool_], share: float) -
     pieces, _ = ndimage.label(likely)
     area, kernel = np.bincount(pieces.ravel()), np.bincount(pieces.ravel(), nucleus.ravel())
     bare = kernel <= share * area
-    bare[np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])] = False
+    bare[rim(pieces)] = False
     bare[0] = False
     return np.asarray(bare[pieces])
 

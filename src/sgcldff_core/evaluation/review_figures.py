@@ -13,10 +13,10 @@ from sklearn.model_selection import GroupKFold
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.evaluation.intervals import Interval
-from sgcldff_core.training.risk import enough_errors, fit_risk
+from sgcldff_core.training.risk import fit_risk
 
 if TYPE_CHECKING:
-    from sgcldff_core.model.review_rule import ReviewRule, RiskScore
+    from sgcldff_core.model.review_rule import ReviewRule
 
 __all__ = ["auroc", "bootstrap_by_group", "caught", "cross_fitted", "risk_coverage"]
 
@@ -49,15 +49,9 @@ def cross_fitted(
         here = judged.iloc[rows]
         others = learned[~learned["group"].isin(set(here["group"]))]
         for target, values in found.items():
-            values[rows] = _score(others, target, before).probability(here)
+            values[rows] = fit_risk(others, target, before).probability(here)
     risk = 1 - (1 - found["wrong"]) * (1 - found["bad"])
     return judged.assign(p_wrong=found["wrong"], p_bad=found["bad"], risk=risk)
-
-
-def _score(cells: pd.DataFrame, target: str, before: ReviewRule | None) -> RiskScore:
-    if before is None or enough_errors(cells, target):
-        return fit_risk(cells, target)
-    return before.wrong_class if target == "wrong" else before.bad_mask
 
 
 def auroc(errors: NDArray[np.floating], score: NDArray[np.floating]) -> float:

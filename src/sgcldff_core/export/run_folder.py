@@ -87,8 +87,8 @@ class Run:
         image : str, optional
             As the table calls it; all images by default.
         """
-        cells = counted_cells(self.cells)
-        cells = cells if image is None else cells[cells["image"] == image]
+        cells = self.cells if image is None else self.cells[self.cells["image"] == image]
+        cells = counted_cells(cells)
         return {str(name): int(count) for name, count in cells["class"].value_counts().items()}
 
     def not_counted(self) -> dict[str, int]:

@@ -56,20 +56,20 @@ def classify_cells(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> 
     Classification
         Of the N cells.
     """
-    rows = np.zeros(0, np.intp)
-    found = [torch.zeros(0, len(model.config.classes)), torch.zeros(0, maps.fused.shape[0]), torch.zeros(0, 0)]
+    count = int(labels.max(initial=0))
+    probabilities = np.zeros((count, len(model.config.classes)), np.float32)
+    evidence = np.zeros((count, maps.fused.shape[0]), np.float32)
+    features = np.zeros((count, 0), np.float32)
     with evaluating(_head(model)):
         for windows in cell_windows(maps, labels):
-            new = class_evidence(model.network, windows.fused, windows.cells, windows.nuclei)
-            rows = np.concatenate([rows, windows.labels])
-            found = [
-                torch.cat([known, part.cpu()]) if len(known) else part.cpu()
-                for known, part in zip(found, new, strict=True)
-            ]
-    order = np.argsort(rows)
-    logits, weights, features = found
-    probabilities = (logits / model.temperature).softmax(1)
-    return Classification(probabilities.numpy()[order], weights.numpy()[order], features.numpy()[order])
+            logits, weights, given = class_evidence(model.network, windows.fused, windows.cells, windows.nuclei)
+            at = windows.labels - 1
+            probabilities[at] = (logits / model.temperature).softmax(1).cpu().numpy()
+            evidence[at] = weights.cpu().numpy()
+            if not features.size:  # only now is it known how many there are
+                features = np.zeros((count, given.shape[1]), np.float32)
+            features[at] = given.cpu().numpy()
+    return Classification(probabilities, evidence, features)
 
 
 def class_probabilities(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -102,7 +102,7 @@ class _FoldedTorch:
 
     def __call__(self, image: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         out = self.network(image, prior)
-        return torch.cat([out.cell, out.nucleus, out.distance], 1), out.fused
+        return out.logits, out.fused
 
 
 class _OnnxRuntime:

@@ -93,7 +93,7 @@ def run_network(
         x, p = network_input(network, image, prior)
         if engine is None:
             out = network(x.flip(dims), p.flip(dims))
-            logits, fused = torch.cat([out.cell, out.nucleus, out.distance], 1), out.fused
+            logits, fused = out.logits, out.fused
         else:
             logits, fused = engine(x.flip(dims), p.flip(dims))
         logits, fused = logits.flip(dims)[0].float(), fused.flip(dims)[0].float()

@@ -13,7 +13,7 @@ from skimage.segmentation import watershed
 
 from sgcldff_core.errors import ConfigError
 
-__all__ = ["SIGNS", "InstanceSettings", "separate_cells"]
+__all__ = ["SIGNS", "InstanceSettings", "rim", "separate_cells"]
 
 SIGNS = ("sure", "nucleus", "deep")
 """Settings that training may lower to what a model's own cells have."""
@@ -123,10 +123,21 @@ def separate_cells(
     return labels
 
 
+def rim(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return the labels along the four sides of an image, each as often as it is there; corners count twice.
+
+    Parameters
+    ----------
+    labels : ndarray
+        (H, W) of any integer type.
+    """
+    return np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+
+
 def _without_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     outside, count = ndimage.label(~foreground)
     hole = np.ones(count + 1, bool)
-    hole[np.concatenate([outside[0], outside[-1], outside[:, 0], outside[:, -1]])] = False
+    hole[rim(outside)] = False
     hole[0] = True  # the foreground itself
     return hole[outside]  # type: ignore[no-any-return]
 
@@ -187,7 +198,7 @@ def _flooded(height_map: NDArray[np.float32], piece: NDArray[np.bool_], saddle: 
 def _large_enough(labels: NDArray[np.int32], diameter: float, settings: InstanceSettings) -> NDArray[np.bool_]:
     area = np.bincount(labels.ravel())
     at_border = np.zeros(len(area), bool)
-    at_border[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = True
+    at_border[rim(labels)] = True
     least = np.where(at_border, settings.smallest_at_border, settings.smallest) * np.pi / 4 * diameter**2
     return area >= least
 

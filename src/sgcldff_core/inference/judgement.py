@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sgcldff_core.inference.classification import classify_cells
 from sgcldff_core.inference.explanation import explain_cells
+from sgcldff_core.inference.instances import rim
 from sgcldff_core.inference.trust import gather_evidence, review_cells
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ class Judgement:
         """
         named = classify_cells(model, around.maps, around.labels)
         agreement, _ = explain_cells(around.maps, around.prior, around.labels, named.evidence)
-        edge = np.concatenate([field.labels[0], field.labels[-1], field.labels[:, 0], field.labels[:, -1]])
         evidence = gather_evidence(
             model,
             around.image,
@@ -66,7 +66,7 @@ class Judgement:
             around.seen,
             named,
             agreement,
-            np.isin(around.present, edge),
+            np.isin(around.present, rim(field.labels)),
             whole=field.image,
         )
         consistency, reasons = review_cells(model, named.probabilities, agreement, evidence)

@@ -217,7 +217,7 @@ def look_closely(model: Model, field: LabelledField, window: Window, pause: Call
         for turned in _MIRRORS:
             out = model.network(x.flip(turned), p.flip(turned))
             looks.append(Look(out.levels, p.flip(turned), out.fused, turned))
-            logits.append(torch.cat([out.cell, out.nucleus, out.distance], 1).flip(turned)[0].float())
+            logits.append(out.logits.flip(turned)[0].float())
             pause()
     mean = torch.stack(logits).mean(0)
     fused = [look.fused.flip(look.mirrored)[0].float() for look in looks]

@@ -15,6 +15,7 @@ from sgcldff_core.errors import ConfigError
 from sgcldff_core.inference.classification import classify_cells
 from sgcldff_core.inference.explanation import explain_cells
 from sgcldff_core.inference.field import FieldView, look_again, look_at
+from sgcldff_core.inference.instances import rim
 from sgcldff_core.inference.resampling import resize_labels, resize_map
 from sgcldff_core.inference.scale import find_scale
 from sgcldff_core.inference.tiling import DEFAULT_TILE
@@ -56,7 +57,7 @@ class Prediction:
     stability : ndarray
         (N,) float32 in [0, 1], for each row of `cells`: intersection over union of the cell's outline
         as seen directly and as seen in a mirror, see `sgcldff_core.explain.outline_stability`; NaN
-        after one look. The look into the mirror is taken anyway, since the mean of both looks is better than either.
+        after one look.
     evidence : DataFrame or None
         For each row of `cells`, what its review rests on, see `sgcldff_core.explain.EVIDENCE`. None
         where no network looked.
@@ -239,7 +240,7 @@ def describe_cells(
 
 def _at_border(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
     at_border = np.zeros(int(labels.max(initial=0)) + 1, bool)
-    at_border[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = True
+    at_border[rim(labels)] = True
     return at_border[1:]
 
 

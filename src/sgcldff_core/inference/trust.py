@@ -138,8 +138,7 @@ def review_cells(
     """
     classes = model.config.classes
     if model.review is not None:
-        columns = {str(name): evidence[name].to_numpy() for name in evidence}
-        trust = (1 - model.review.risk(columns)).astype(np.float32)
+        trust = (1 - model.review.risk(evidence)).astype(np.float32)
         return trust, reasons_by_rule(model.review, classes, probabilities, evidence)
     stability = evidence["stability"].fillna(1.0).to_numpy(np.float32)  # after one look nothing speaks against it
     consistency = saliency_consistency(agreement, stability)

@@ -53,6 +53,11 @@ class NetworkOutput:
     fused: Tensor
     levels: tuple[Tensor, ...]
 
+    @property
+    def logits(self) -> Tensor:
+        """(B, 3, H, W) cell, nucleus and distance in one."""
+        return torch.cat([self.cell, self.nucleus, self.distance], 1)
+
 
 class SgcldffNetwork(nn.Module):
     """Saliency-guided cross-layer deep feature fusion.

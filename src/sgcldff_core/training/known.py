@@ -165,9 +165,7 @@ def _limit(values: Sequence[float]) -> float:
     return float(middle + max(_REACH * (off - middle), _LEAST_REACH))
 
 
-def _folds(
-    known: dict[str, NDArray[np.float64]],
-) -> Iterator[tuple[dict[str, NDArray[np.float64]], list[NDArray[np.float64]]]]:
+def _folds(known: _Rows) -> Iterator[tuple[_Rows, list[NDArray[np.float64]]]]:
     """Yield what is described, and the rows of each source that have no part in it, until all had none once."""
     for fold in range(_FOLDS):
         held_out = np.s_[fold::_FOLDS]

@@ -16,7 +16,7 @@ from sgcldff_core.model.review_rule import DOUBTS, ReviewRule, RiskScore, doubts
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BAD_IOU", "enough_errors", "fit_risk", "fit_rule"]
+__all__ = ["BAD_IOU", "fit_risk", "fit_rule"]
 
 BAD_IOU = 0.8
 """An outline whose IoU with the true one is below is bad."""
@@ -65,9 +65,8 @@ def fit_rule(
     own = cells[cells["own"].astype(bool)]
     if own.empty:
         raise ConfigError("none of the cells were found by a network near to the model")
-    few = [target for target in _SCORE if not enough_errors(cells, target)]
-    kept = {} if before is None or len(few) == len(_SCORE) else {"wrong": before.wrong_class, "bad": before.bad_mask}
-    wrong, bad = (kept[t] if t in few and t in kept else fit_risk(cells, t) for t in _SCORE)
+    few = [target for target in _SCORE if not _enough_errors(cells, target)]
+    wrong, bad = (fit_risk(cells, target, before if len(few) < len(_SCORE) else None) for target in _SCORE)
     faultless = own[(own["wrong"] != 1) & (own["bad"] != 1)]
     usual = {name: float(np.nanquantile(_known(x), _UNUSUAL)) for name, x in doubts_of(faultless).items()}
     rule = ReviewRule(wrong, bad, 0.0, usual)
@@ -83,20 +82,7 @@ def fit_rule(
     return ReviewRule(wrong, bad, float(np.quantile(risk, 1 - share)), usual, record)
 
 
-def enough_errors(cells: pd.DataFrame, target: str) -> bool:
-    """Return whether cells hold as many errors, and cells without, as `fit_risk` asks for.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        As for `fit_rule`.
-    target : {"wrong", "bad"}
-        Column that tells the errors.
-    """
-    return bool(min((cells[target] == 1).sum(), (cells[target] == 0).sum()) >= _ENOUGH)
-
-
-def fit_risk(cells: pd.DataFrame, target: str) -> RiskScore:
+def fit_risk(cells: pd.DataFrame, target: str, before: ReviewRule | None = None) -> RiskScore:
     """Fit the probability of one kind of error to the evidence.
 
     A penalised logistic regression whose weights may not be below zero, since no doubt makes a cell
@@ -108,15 +94,20 @@ def fit_risk(cells: pd.DataFrame, target: str) -> RiskScore:
         As for `fit_rule`.
     target : {"wrong", "bad"}
         Column that tells the errors.
+    before : ReviewRule, optional
+        Whose score is returned where there are too few errors to fit one.
 
     Raises
     ------
     ConfigError
-        If there are fewer than ten errors, or cells without.
+        If there are fewer than ten errors, or cells without, and no rule before.
     """
+    if before is not None and not _enough_errors(cells, target):
+        score: RiskScore = getattr(before, _SCORE[target])
+        return score
     known = cells[cells[target].notna()]
     y = known[target].to_numpy(float)
-    if not enough_errors(cells, target):
+    if not _enough_errors(cells, target):
         raise ConfigError(
             f"{int(y.sum())} of {len(y)} cells are {target}; a risk takes {_ENOUGH} that are and as many that are not"
         )
@@ -126,6 +117,10 @@ def fit_risk(cells: pd.DataFrame, target: str) -> RiskScore:
     x = np.stack([np.nan_to_num((doubts[name] - centre[name]) / scale[name]) for name in DOUBTS], 1)
     weights = _chosen(x, y, known["group"].to_numpy())
     return RiskScore(centre, scale, dict(zip(DOUBTS, weights[1:].tolist(), strict=True)), float(weights[0]))
+
+
+def _enough_errors(cells: pd.DataFrame, target: str) -> bool:
+    return bool(min((cells[target] == 1).sum(), (cells[target] == 0).sum()) >= _ENOUGH)
 
 
 def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
