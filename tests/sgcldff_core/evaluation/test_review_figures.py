@@ -50,7 +50,7 @@ def test_nothing_is_judged_by_its_own_image(monkeypatch: pytest.MonkeyPatch) -> 
     table["group"] = [f"g{i // 2}" for i in range(20)]
     used: list[set[str]] = []
 
-    def fit(cells: pd.DataFrame, target: str) -> RiskScore:
+    def fit(cells: pd.DataFrame, target: str, before: object) -> RiskScore:
         used.append(set(cells["group"]))
         zero = dict.fromkeys(DOUBTS, 0.0)
         return RiskScore(zero, dict.fromkeys(DOUBTS, 1.0), zero, 0.0)
