@@ -14,6 +14,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "DESCRIPTION",
     "FORMAT_VERSION",
+    "MEMORY",
     "SMALL_MODEL",
     "available_models",
     "describe",
@@ -32,6 +33,9 @@ DESCRIPTION = "model.json"
 
 FORMAT_VERSION = 1
 """Of the description; no other is read."""
+
+MEMORY = "memory.safetensors"
+"""Features of cells that the model learned from, where it has them; `sgcldff_core.training.memory` writes it."""
 
 _SHIPPED = Path(__file__).resolve().parent / "models"
 

@@ -174,7 +174,8 @@ def outline_sure_cells(
     background = (cell <= settings.low) | _bare(cell > settings.low, nucleus > 0.5, settings.bare)
     labels = np.where(real[pieces], pieces, np.where(background, 0, UNSURE)).astype(np.int32)
     classes = {}
-    for label, odds in enumerate(classify_cells(model, view.maps, view.labels).probabilities, start=1):
+    named = classify_cells(model, view.image, view.maps, view.labels)
+    for label, odds in enumerate(named.probabilities, start=1):
         if label < len(real) and real[label] and odds.max() >= settings.named:
             classes[label] = model.config.classes[int(odds.argmax())]
     return Sample(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from sgcldff_core.cli.atlas import atlas_command
 from sgcldff_core.cli.console import stdout
 from sgcldff_core.cli.trust import trust_command
 
@@ -115,6 +116,7 @@ def calibrate_command(
     )
 
 
+app.command("atlas")(atlas_command)
 app.command("trust")(trust_command)
 
 

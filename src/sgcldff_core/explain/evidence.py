@@ -17,7 +17,6 @@ EVIDENCE = {
     "confidence": "calibrated probability of the cell's class",
     "lead": "logarithm of how many times as probable as the second class it is, 8 at most",
     "entropy": "of the class probabilities, 0 for certain to 1 for all alike",
-    "disagreement": "total variation of the class probabilities seen directly and in a mirror, 0 to 1",
     "energy": "share of the class activation inside the outline, less chance",
     "pointing": "1 where the strongest activation is inside",
     "overlap": "IoU of the outline with the stronger half of the activation",
@@ -29,7 +28,6 @@ EVIDENCE = {
     "size": "diameter over that of a typical cell",
     "border": "1 where the image's border cuts the cell",
     "stain": "distance of the cell's colours from those that the model learned from, 1 for the limit of usual",
-    "kinship": "resemblance to remembered cells of another class, less that to those of its own, -2 to 2",
 }
 """Columns of the evidence, and what each is."""
 
@@ -39,7 +37,6 @@ _LEAST = 1e-6
 
 def cell_evidence(
     probabilities: NDArray[np.float32],
-    looks: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
     agreement: Agreement,
     stability: NDArray[np.floating],
     firmness: NDArray[np.floating],
@@ -48,7 +45,6 @@ def cell_evidence(
     relative_diameter: NDArray[np.floating],
     at_border: NDArray[np.bool_],
     stain_distance: NDArray[np.floating],
-    kinship: NDArray[np.floating],
 ) -> pd.DataFrame:
     """Put together what is known of N cells.
 
@@ -56,8 +52,6 @@ def cell_evidence(
     ----------
     probabilities : ndarray
         (N, classes) float32, calibrated; of two classes at least.
-    looks : tuple of ndarray, or None
-        The same as seen directly, and as seen in a mirror; None after one look.
     agreement : Agreement
         Of class activation and outline.
     stability, firmness : ndarray
@@ -68,8 +62,6 @@ def cell_evidence(
         (N,) bool.
     stain_distance : ndarray
         (N,) float, see `sgcldff_core.model.known_stains`; NaN where the model has no record.
-    kinship : ndarray
-        (N,) float, see `sgcldff_core.model.kinship`; likewise.
 
     Returns
     -------
@@ -83,7 +75,6 @@ def cell_evidence(
             "confidence": ordered[:, -1],
             "lead": np.minimum(np.log(ordered[:, -1] / ordered[:, -2]), _MOST_LEAD),
             "entropy": np.clip(-(p * np.log(p)).sum(1) / np.log(p.shape[1]), 0, 1),
-            "disagreement": np.nan if looks is None else np.abs(looks[0].astype(np.float64) - looks[1]).sum(1) / 2,
             "energy": agreement.energy,
             "pointing": agreement.pointing,
             "overlap": agreement.overlap,
@@ -95,6 +86,5 @@ def cell_evidence(
             "size": relative_diameter,
             "border": at_border,
             "stain": stain_distance,
-            "kinship": kinship,
         }
     ).astype(np.float64)

@@ -40,7 +40,7 @@ class Look:
 
 def class_evidence(
     network: SgcldffNetwork, fused: Tensor, cells: Tensor, nuclei: Tensor, classes: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Name cells, and weigh each channel of the fused map by what it did for the name.
 
     The weight of channel k for class c is ``alpha_k = mean over x of d y_c / d A_k(x)``, the
@@ -65,8 +65,6 @@ def class_evidence(
         (N, classes).
     weights : Tensor
         (N, C), up to a positive factor.
-    features : Tensor
-        (N, F), what the head's last layer was given.
 
     References
     ----------
@@ -75,10 +73,10 @@ def class_evidence(
     own_window = torch.arange(len(fused), device=fused.device)
     with torch.enable_grad():
         seen = fused.clone().requires_grad_()
-        logits, features = network.classify(seen, cells, nuclei, own_window)
+        logits, _ = network.classify(seen, cells, nuclei, own_window)
         explained = logits.argmax(1) if classes is None else classes
         (gradient,) = torch.autograd.grad(logits[own_window, explained].sum(), seen)
-    return logits.detach(), gradient.mean((2, 3)), features.detach()
+    return logits.detach(), gradient.mean((2, 3))
 
 
 def class_activation(fused: Tensor, weights: Tensor) -> Tensor:

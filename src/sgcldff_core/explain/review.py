@@ -157,11 +157,10 @@ def _words(classes: Sequence[str], probabilities: NDArray[np.float32], cell: Map
     large = "unusually large" if cell["size"] <= _LARGEST else _LARGE
     size = small if cell["size"] < _SMALLER else large if cell["size"] > _LARGER else _SCALE
     return {
-        **dict.fromkeys(("lead", "confidence", "entropy", "disagreement"), name),
+        **dict.fromkeys(("lead", "confidence", "entropy"), name),
         **dict.fromkeys(("energy", "pointing"), _LOOKS_AWAY),
         **dict.fromkeys(("overlap", "rank"), _INCONSISTENT),
         **dict.fromkeys(("stability", "firmness"), _UNSTABLE),
-        "kinship": "resembles another class",
         "nucleus": _NO_NUCLEUS if cell["nucleus"] < _LEAST_NUCLEUS else "little nucleus",
         "size": size,
         "solidity": _SHAPE,

@@ -1,4 +1,4 @@
-"""What each cell is: pool the fused map inside its outline and its nucleus."""
+"""What each cell is: by the fused map inside its outline and its nucleus, and by an atlas where there is one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import nn
 from sgcldff_core.explain.gradcam import class_evidence
 from sgcldff_core.inference.forward import FieldMaps, evaluating
 from sgcldff_core.inference.windows import cell_windows
+from sgcldff_core.model.cell_measures import measure_cells
 
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
@@ -29,23 +30,24 @@ class Classification:
     probabilities : ndarray
         (N, classes) float32, calibrated; rows sum to 1.
     evidence : ndarray
-        (N, C) float32, weight of each channel of the fused map for the most probable class.
-    features : ndarray
-        (N, F) float32, what the head's last layer is given; F is 0 where there is no cell.
+        (N, C) float32, weight of each channel of the fused map for the class of the name.
     """
 
     probabilities: NDArray[np.float32]
     evidence: NDArray[np.float32]
-    features: NDArray[np.float32]
 
 
-def classify_cells(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> Classification:
+def classify_cells(
+    model: Model, image: NDArray[np.uint8], maps: FieldMaps, labels: NDArray[np.int32]
+) -> Classification:
     """Name every cell of a field, and keep what spoke for the name.
 
     Parameters
     ----------
     model : Model
         The one whose network made `maps`; its mode is left as it was.
+    image : ndarray
+        (H, W, 3) uint8 RGB, the field at the canonical scale; on it an atlas measures cells.
     maps : FieldMaps
         Of the field.
     labels : ndarray
@@ -57,23 +59,24 @@ def classify_cells(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> 
         Of the N cells.
     """
     count = int(labels.max(initial=0))
-    probabilities = np.zeros((count, len(model.config.classes)), np.float32)
+    probabilities = class_probabilities(model, maps, labels)
+    if model.atlas is not None and count:
+        nucleus = (maps.logits[1] > 0).cpu().numpy()
+        measures = measure_cells(image, labels, nucleus, model.config.canonical_diameter)
+        probabilities = model.atlas.opinion(measures, probabilities, model.config.classes)
+    names = torch.from_numpy(probabilities.argmax(axis=1))
     evidence = np.zeros((count, maps.fused.shape[0]), np.float32)
-    features = np.zeros((count, 0), np.float32)
     with evaluating(_head(model)):
         for windows in cell_windows(maps, labels):
-            logits, weights, given = class_evidence(model.network, windows.fused, windows.cells, windows.nuclei)
             at = windows.labels - 1
-            probabilities[at] = (logits / model.temperature).softmax(1).cpu().numpy()
+            asked = names[at].to(windows.fused.device)
+            _, weights = class_evidence(model.network, windows.fused, windows.cells, windows.nuclei, asked)
             evidence[at] = weights.cpu().numpy()
-            if not features.size:  # only now is it known how many there are
-                features = np.zeros((count, given.shape[1]), np.float32)
-            features[at] = given.cpu().numpy()
-    return Classification(probabilities, evidence, features)
+    return Classification(probabilities, evidence)
 
 
 def class_probabilities(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Name every cell of a field, without asking what spoke for the name.
+    """Name every cell of a field as the network by itself does, without asking what spoke for the name.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ class Judgement:
         around : Neighbourhood
             The part.
         """
-        named = classify_cells(model, around.maps, around.labels)
+        named = classify_cells(model, around.image, around.maps, around.labels)
         agreement, _ = explain_cells(around.maps, around.prior, around.labels, named.evidence)
         evidence = gather_evidence(
             model,

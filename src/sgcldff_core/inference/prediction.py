@@ -194,7 +194,7 @@ def describe_cells(
     """
     step = step or (lambda _: None)
     step("naming cells")
-    named = classify_cells(model, view.maps, view.labels)
+    named = classify_cells(model, view.image, view.maps, view.labels)
     step("explaining")
     agreement, activation = explain_cells(view.maps, view.prior, view.labels, named.evidence)
     evidence = gather_evidence(

@@ -16,7 +16,6 @@ from sgcldff_core.explain import (
     saliency_consistency,
     threshold_stability,
 )
-from sgcldff_core.inference.classification import class_probabilities
 from sgcldff_core.model.known_smears import LOOK, image_look
 from sgcldff_core.model.known_stains import cell_colours
 
@@ -84,20 +83,14 @@ def gather_evidence(
     shapes = cell_shapes(labels)
     area = shapes["area_px"].to_numpy(float)
     inside = np.bincount(labels.ravel(), nucleus.ravel(), len(area) + 1)[1:]
-    distance = kinship = stability = np.full(len(area), np.nan)
-    names_by_look = None
+    distance = stability = np.full(len(area), np.nan)
     if looks is not None:
         direct, reflected = looks
-        names_by_look = class_probabilities(model, direct, labels), class_probabilities(model, reflected, labels)
         stability = outline_stability(labels, direct.foreground, reflected.foreground, reach)
-    if model.remembered is not None and len(area):
-        names = [model.config.classes[c] for c in named.probabilities.argmax(axis=1)]
-        kinship = model.remembered.doubt(named.features, names)
     if model.known_stains is not None:
         distance = model.known_stains.distance(cell_colours(image, labels, nucleus, whole))
     return cell_evidence(
         named.probabilities,
-        names_by_look,
         agreement,
         stability,
         threshold_stability(labels, logits[0], reach),
@@ -106,7 +99,6 @@ def gather_evidence(
         np.sqrt(4 / np.pi * area) / canonical,
         at_border,
         distance,
-        kinship,
     )
 
 

@@ -19,8 +19,8 @@ from sgcldff_core import model_folders
 from sgcldff_core.datasets.drafts import folder_drafted
 from sgcldff_core.errors import ConfigError, CorruptModelError
 from sgcldff_core.files import written_atomically
+from sgcldff_core.model.atlas import ATLAS, CellAtlas, read_atlas, save_atlas
 from sgcldff_core.model.config import ModelConfig
-from sgcldff_core.model.kinship import MEMORY, RememberedCells, read_memory
 from sgcldff_core.model.known_smears import KnownSmears
 from sgcldff_core.model.known_stains import KnownStains
 from sgcldff_core.model.network import SgcldffNetwork, build_network
@@ -31,6 +31,7 @@ from sgcldff_core.model_folders import (
     DEFAULT_MODEL,
     DESCRIPTION,
     FORMAT_VERSION,
+    MEMORY,
     available_models,
     describe,
     find_model,
@@ -91,8 +92,8 @@ class Model:
     review : ReviewRule or None
         Which cells to look at; the key ``review``. A model without it falls back to a rule that was
         set by hand.
-    remembered : RememberedCells or None
-        Cells that it learned from, of ``memory.safetensors``, where it has one.
+    atlas : CellAtlas or None
+        Measured cells that have a say in names, of ``atlas.safetensors``, where there is one.
     engine : Engine or None
         What multiplies in place of torch, see `sgcldff_core.inference.engines`; not saved.
     """
@@ -108,7 +109,7 @@ class Model:
     known_stains: KnownStains | None = None
     known_smears: KnownSmears | None = None
     review: ReviewRule | None = None
-    remembered: RememberedCells | None = None
+    atlas: CellAtlas | None = None
     engine: Engine | None = None
 
     def in_own_stain(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -177,7 +178,7 @@ def load_model(name_or_path: str | Path | None = None, *, device: str = "cpu") -
         metrics=description.get("metrics", {}),
         sha256=digest,
         **parts,
-        remembered=read_memory(folder, digest),
+        atlas=read_atlas(folder),
     )
 
 
@@ -217,6 +218,7 @@ def save_model(model: Model, folder: Path | str, *, half: bool = True) -> Path:
         draft.write_bytes(raw)
     with written_atomically(folder / DESCRIPTION) as draft:
         draft.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    save_atlas(model.atlas, folder)
     return folder
 
 
@@ -226,7 +228,7 @@ def save_parts(model: Model, source: Path | str, folder: Path | str) -> Path:
     Parameters
     ----------
     model : Model
-        As it was loaded from `source`, but for known stains, known smears or review.
+        As it was loaded from `source`, but for known stains, known smears, review or atlas.
     source : Path or str
         Its folder.
     folder : Path or str
@@ -250,6 +252,7 @@ def save_parts(model: Model, source: Path | str, folder: Path | str) -> Path:
                     shutil.copyfile(source / file, draft)
     with written_atomically(folder / DESCRIPTION) as draft:
         draft.write_text(json.dumps(description | parts | {"name": folder.name}, indent=2) + "\n", encoding="utf-8")
+    save_atlas(model.atlas, folder)
     return folder
 
 
@@ -286,7 +289,7 @@ def add_model(source: Path | str, name: str | None = None, *, overwrite: bool = 
     if name in available_models() and not (overwrite and (target / DESCRIPTION).is_file()):
         raise ConfigError(f"there is a model {name!r} already; choose another name")
     with folder_drafted(target, mark=DESCRIPTION, overwrite=overwrite) as draft:
-        for file in (_WEIGHTS, MEMORY, DESCRIPTION):
-            if file != MEMORY or (folder / file).is_file():
+        for file in (_WEIGHTS, MEMORY, ATLAS, DESCRIPTION):
+            if file in (_WEIGHTS, DESCRIPTION) or (folder / file).is_file():
                 shutil.copyfile(folder / file, draft / file)
     return target

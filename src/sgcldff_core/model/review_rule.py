@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["DOUBTS", "ReviewRule", "RiskScore", "doubts_of"]
 
-_VERSION = 1
+_VERSION = 2
+_NO_MORE = ("disagreement", "kinship")  # doubts of version 1, which found no errors on cells held out
 _MOST = 1e4
 
 DOUBTS = {
     "confidence": "1 - p",
     "lead": "-ln(p1 / p2)",
     "entropy": "H / ln(classes)",
-    "disagreement": "total variation of the two looks",
     "energy": "-energy",
     "pointing": "1 where it points elsewhere",
     "overlap": "-overlap",
@@ -36,7 +36,6 @@ DOUBTS = {
     "size": "|ln(relative diameter)|",
     "border": "1 where the border cuts it",
     "stain": "ln(distance), from 0.05 on",
-    "kinship": "resemblance to another class less that to its own",
 }
 """What becomes of each piece of evidence, so that more of it is always worse."""
 
@@ -61,7 +60,7 @@ def doubts_of(evidence: Mapping[str, Any] | pd.DataFrame) -> dict[str, NDArray[n
     return {
         "confidence": 1 - seen["confidence"],
         **{name: -seen[name] for name in ("lead", "energy", "overlap", "rank")},
-        **{name: seen[name] for name in ("entropy", "disagreement", "border", "kinship")},
+        **{name: seen[name] for name in ("entropy", "border")},
         "pointing": 1 - seen["pointing"],
         **{name: np.log(1.01 - np.clip(seen[name], 0, 1)) for name in ("stability", "firmness", "solidity")},
         "nucleus": -np.minimum(seen["nucleus"], _FULL_NUCLEUS),
@@ -190,9 +189,18 @@ class ReviewRule:
             If the version is unknown, or something is missing, too much or out of range.
         """
         require_fields(values, ["version", *(one.name for one in fields(cls))], "a review rule")
-        if values["version"] != _VERSION:
-            raise ConfigError(f"review rule of version {values['version']!r}; this release reads {_VERSION}")
+        if values["version"] not in (1, _VERSION):
+            raise ConfigError(f"review rule of version {values['version']!r}; this release reads 1 and {_VERSION}")
+        if values["version"] == 1:
+            values = _as_if_never_known(_NO_MORE, values)
         for name in ("wrong_class", "bad_mask"):
             require_fields(values[name], [one.name for one in fields(RiskScore)], "a risk score")
         wrong, bad = (RiskScore(**values[name]) for name in ("wrong_class", "bad_mask"))
         return cls(wrong, bad, values["cutoff"], values["usual"], values["fitted_on"])
+
+
+def _as_if_never_known(names: tuple[str, ...], rule: Any) -> Any:
+    """Leave doubts out, which is to judge as if they were not known of any cell."""
+    if not isinstance(rule, Mapping):
+        return rule
+    return {key: _as_if_never_known(names, part) for key, part in rule.items() if key not in names}

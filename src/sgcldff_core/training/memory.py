@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sgcldff_core.errors import CorruptModelError
 from sgcldff_core.files import written_atomically
 from sgcldff_core.losses import UNKNOWN
-from sgcldff_core.model.kinship import MEMORY, read_memory
+from sgcldff_core.model_folders import MEMORY
 from sgcldff_core.training.step import pooling_nuclei
 from sgcldff_core.training.targets import collate, make_targets
 from sgcldff_core.training.validation import whole_view
@@ -158,5 +160,18 @@ def load_memory(folder: Path, sha256: str) -> Memory | None:
     CorruptModelError
         If the file is damaged.
     """
-    known = read_memory(folder, sha256)
-    return None if known is None else Memory(torch.from_numpy(known.features), known.classes)
+    path = folder / MEMORY
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = json.loads(file.metadata()["notes"])
+            features = file.get_tensor("features").float()
+            classes, stale = tuple(map(str, notes["classes"])), notes["sha256"] != sha256
+        if features.shape[:1] != (len(classes),):
+            raise ValueError(f"{len(classes)} classes for features of shape {tuple(features.shape)}")
+    except (SafetensorError, KeyError, TypeError, ValueError) as broken:
+        raise CorruptModelError(
+            f"{path}: is no memory of a model ({broken}); delete it, or get the model again"
+        ) from broken
+    return None if stale or not classes else Memory(features, classes)

@@ -167,7 +167,7 @@ def _look(image: NDArray[np.uint8], model: Model, diameter: float | None) -> _Se
     else:
         view = look_at(image, model, diameter, tile=DEFAULT_TILE)
     view, _ = look_again(view, model, [(False, True)], tile=DEFAULT_TILE)
-    probabilities = classify_cells(model, view.maps, view.labels).probabilities
+    probabilities = classify_cells(model, view.image, view.maps, view.labels).probabilities
     shape = (image.shape[0], image.shape[1])
     cell, nucleus = torch.sigmoid(view.maps.logits[:2]).cpu().numpy()
     names = model.config.classes

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from sgcldff_core.cli.app import app
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model import find_model, load_model
+from sgcldff_core.model_folders import MEMORY
 
 
 def test_a_model_learns_what_it_knows(make_data: Callable[..., Path], tmp_path: Path) -> None:
@@ -20,7 +21,7 @@ def test_a_model_learns_what_it_knows(make_data: Callable[..., Path], tmp_path: 
     before, after = load_model("leukocytes-small"), load_model(tmp_path / "told")
     assert after.sha256 == before.sha256
     assert after.review == before.review
-    assert after.remembered is not None
+    assert (tmp_path / "told" / MEMORY).is_file()
     assert after.known_stains is not None
     assert after.known_stains != before.known_stains
     assert len(after.known_stains.stains) == 1
@@ -43,4 +44,4 @@ def test_the_shipped_models_know_and_judge(name: str) -> None:
     assert model.known_smears is not None
     assert model.review is not None
     assert model.review.fitted_on["share"] == 0.2
-    assert model.remembered is not None
+    assert (find_model(name) / MEMORY).is_file()

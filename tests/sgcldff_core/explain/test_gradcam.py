@@ -31,7 +31,7 @@ def test_weights_are_the_mean_gradient_of_the_class() -> None:
     cells[1, 0, 0] = 0.5
     fused = torch.rand(2, 2, 4, 4)
     # d y_c / d A_k(x) is w_ck m(x) / sum(m); its mean over 16 pixels is w_ck / 16, whatever the mask.
-    logits, weights, _ = class_evidence(head, fused, cells, cells, torch.tensor([0, 1]))  # type: ignore[arg-type]
+    logits, weights = class_evidence(head, fused, cells, cells, torch.tensor([0, 1]))  # type: ignore[arg-type]
     torch.testing.assert_close(weights, torch.tensor([[1.0, -2.0], [0.5, 3.0]]) / 16)
     torch.testing.assert_close(logits[1], fused[1, :, 0, 0] @ head.weight.detach().T)
     assert not logits.requires_grad
@@ -41,8 +41,8 @@ def test_weights_are_the_mean_gradient_of_the_class() -> None:
 def test_the_most_probable_class_is_explained_unless_another_is_named() -> None:
     head = LinearHead(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
     fused = torch.ones(1, 2, 2, 2)
-    _, best, _ = class_evidence(head, fused, torch.ones(1, 2, 2), torch.ones(1, 2, 2))  # type: ignore[arg-type]
-    _, other, _ = class_evidence(head, fused, torch.ones(1, 2, 2), torch.ones(1, 2, 2), torch.tensor([0]))  # type: ignore[arg-type]
+    _, best = class_evidence(head, fused, torch.ones(1, 2, 2), torch.ones(1, 2, 2))  # type: ignore[arg-type]
+    _, other = class_evidence(head, fused, torch.ones(1, 2, 2), torch.ones(1, 2, 2), torch.tensor([0]))  # type: ignore[arg-type]
     torch.testing.assert_close(best, torch.tensor([[0.0, 0.5]]))
     torch.testing.assert_close(other, torch.tensor([[0.25, 0.0]]))
 
@@ -75,8 +75,8 @@ def test_room_around_a_cell_changes_its_weights_by_a_factor_only() -> None:
     network = build_network(ModelConfig()).eval()
     fused, cells = torch.rand(1, 64, 20, 20), torch.zeros(1, 20, 20)
     cells[:, 6:14, 6:14] = torch.rand(8, 8)
-    _, wide, _ = class_evidence(network, fused, cells, cells)
-    _, tight, _ = class_evidence(network, fused[..., 6:14, 6:14], cells[..., 6:14, 6:14], cells[..., 6:14, 6:14])
+    _, wide = class_evidence(network, fused, cells, cells)
+    _, tight = class_evidence(network, fused[..., 6:14, 6:14], cells[..., 6:14, 6:14], cells[..., 6:14, 6:14])
     torch.testing.assert_close(wide * (20 / 8) ** 2, tight, rtol=1e-3, atol=1e-6)
 
 
@@ -84,7 +84,7 @@ def test_room_around_a_cell_changes_its_weights_by_a_factor_only() -> None:
 def test_it_works_with_gradients_on_or_off(grad: bool) -> None:
     head = LinearHead(torch.eye(2))
     with torch.set_grad_enabled(grad):
-        logits, weights, _ = class_evidence(head, torch.ones(1, 2, 2, 2), torch.ones(1, 2, 2), torch.ones(1, 2, 2))  # type: ignore[arg-type]
+        logits, weights = class_evidence(head, torch.ones(1, 2, 2, 2), torch.ones(1, 2, 2), torch.ones(1, 2, 2))  # type: ignore[arg-type]
     assert not weights.requires_grad
     assert not logits.requires_grad
 
@@ -151,7 +151,7 @@ def test_on_the_fused_map_it_is_the_grad_cam_of_that_map() -> None:
         out = network(torch.rand(1, 3, 64, 96), torch.rand(1, 1, 64, 96))
     cells, nuclei = torch.rand(2, 16, 24), torch.rand(2, 16, 24)
     looks = [Look(out.levels, torch.rand(1, 1, 64, 96), out.fused)]
-    logits, weights, _ = class_evidence(network, out.fused.repeat(2, 1, 1, 1), cells, nuclei)
+    logits, weights = class_evidence(network, out.fused.repeat(2, 1, 1, 1), cells, nuclei)
     expected = class_activation(out.fused.repeat(2, 1, 1, 1), weights)
     best = [[int(index)] for index in logits.argmax(1)]
     for found, wanted in zip(level_activation(network, looks, None, cells, nuclei, best), expected, strict=True):

@@ -142,7 +142,7 @@ def test_grad_cam_equals_that_of_captum() -> None:
     torch.testing.assert_close(own / largest, published / largest, rtol=0, atol=1e-5)
     # What `predict --explain` shows is the same, scaled to a largest value of 1.
     everywhere = torch.ones(5, *activation.shape[2:])
-    _, weights, _ = class_evidence(model, activation, everywhere, everywhere, wanted)  # type: ignore[arg-type]
+    _, weights = class_evidence(model, activation, everywhere, everywhere, wanted)  # type: ignore[arg-type]
     torch.testing.assert_close(class_activation(activation, weights), published / largest, rtol=0, atol=1e-5)
 
 

@@ -15,9 +15,9 @@ from sgcldff_core.model.review_rule import DOUBTS, ReviewRule, RiskScore, doubts
 
 CLASSES = ("neutrophil", "eosinophil", "monocyte")
 FINE = {
-    **{"confidence": 0.95, "lead": 3.4, "entropy": 0.2, "disagreement": 0.0, "energy": 0.9, "pointing": 1.0},
+    **{"confidence": 0.95, "lead": 3.4, "entropy": 0.2, "energy": 0.9, "pointing": 1.0},
     **{"overlap": 0.4, "rank": 0.5, "stability": 0.97, "firmness": 0.95, "solidity": 0.96, "nucleus": 0.5},
-    **{"size": 1.0, "border": 0.0, "stain": 0.4, "kinship": -0.5},
+    **{"size": 1.0, "border": 0.0, "stain": 0.4},
 }
 
 
@@ -45,8 +45,6 @@ def test_a_fine_cell_needs_nobody() -> None:
         ({"p": (0.5, 0.45), "lead": 0.1}, "two classes close: eosinophil or neutrophil"),
         ({"p": (0.55, 0.2), "confidence": 0.3}, "class uncertain"),
         ({"entropy": 0.9}, "class uncertain"),
-        ({"disagreement": 0.8}, "class uncertain"),
-        ({"kinship": 0.5}, "resembles another class"),
         ({"energy": 0.1}, "looks outside the cell"),
         ({"pointing": 0.0}, "looks outside the cell"),
         ({"overlap": -0.2}, "explanation inconsistent"),
@@ -89,9 +87,8 @@ def test_several_small_doubts_are_told_by_the_largest() -> None:
 
 
 EVIDENCED = {
-    "two classes close": ("confidence", "lead", "entropy", "disagreement"),
-    "class uncertain": ("confidence", "lead", "entropy", "disagreement"),
-    "resembles another class": ("kinship",),
+    "two classes close": ("confidence", "lead", "entropy"),
+    "class uncertain": ("confidence", "lead", "entropy"),
     "looks outside the cell": ("energy", "pointing"),
     "explanation inconsistent": ("overlap", "rank"),
     "mask unstable": ("stability", "firmness"),

@@ -1,17 +1,14 @@
-"""Stains, smears and cells that a model knows: distances by hand, on disk, and refused where damaged."""
+"""Stains and smears that a model knows: distances by hand, on disk, and refused where damaged."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 from scipy import ndimage
 
-from sgcldff_core.errors import ConfigError, CorruptModelError
-from sgcldff_core.model.kinship import MEMORY, RememberedCells, read_memory
+from sgcldff_core.errors import ConfigError
 from sgcldff_core.model.known_smears import LOOK, KnownSmears, focus, image_look
 from sgcldff_core.model.known_stains import COLOURS, KnownStain, KnownStains, cell_colours
 
@@ -138,31 +135,3 @@ def test_damaged_stains_are_refused(changed: dict[str, object]) -> None:
 def test_damaged_smears_are_refused(changed: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="known smears"):
         KnownSmears.from_dict(smears().to_dict() | changed)
-
-
-def test_kin_are_the_most_similar_cells() -> None:
-    known = RememberedCells(np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32), ("a", "a", "b", "b"))
-    asked = np.array([[1, 0], [-1, 0], [1, 0]], np.float32)
-    # Like a cell of its own class, unlike any other (cosine 0 at most); the reverse; of a class that nobody knows.
-    np.testing.assert_allclose(known.doubt(asked, ["a", "a", "c"]), [-1.0, 1.0, np.nan])
-
-
-def test_a_memory_is_read_if_it_is_of_these_weights(tmp_path: Path) -> None:
-    assert read_memory(tmp_path, "abc") is None
-    notes = {"notes": json.dumps({"sha256": "abc", "classes": ["a", "b"]})}
-    save_file({"features": np.eye(2, dtype=np.float16)}, tmp_path / MEMORY, metadata=notes)
-    found = read_memory(tmp_path, "abc")
-    assert found is not None
-    assert found.classes == ("a", "b")
-    assert read_memory(tmp_path, "other") is None
-
-
-@pytest.mark.parametrize("classes", [None, ["a"], ["a", "b", "c"]])
-def test_a_damaged_memory_is_refused(tmp_path: Path, classes: list[str] | None) -> None:
-    if classes is None:
-        (tmp_path / MEMORY).write_bytes(b"nothing")
-    else:
-        notes = {"notes": json.dumps({"sha256": "abc", "classes": classes})}
-        save_file({"features": np.eye(2, dtype=np.float16)}, tmp_path / MEMORY, metadata=notes)
-    with pytest.raises(CorruptModelError, match=r"memory\.safetensors: is no memory of a model .*delete it"):
-        read_memory(tmp_path, "abc")

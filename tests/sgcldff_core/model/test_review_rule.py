@@ -14,10 +14,11 @@ from sgcldff_core.errors import ConfigError
 from sgcldff_core.model.review_rule import DOUBTS, ReviewRule, RiskScore, doubts_of
 
 FINE = {
-    **{"confidence": 0.9, "lead": 2.0, "entropy": 0.2, "disagreement": 0.0, "energy": 0.9, "pointing": 1.0},
+    **{"confidence": 0.9, "lead": 2.0, "entropy": 0.2, "energy": 0.9, "pointing": 1.0},
     **{"overlap": 0.4, "rank": 0.5, "stability": 0.97, "firmness": 0.95, "solidity": 0.96, "nucleus": 0.5},
-    **{"size": 1.0, "border": 0.0, "stain": 0.4, "kinship": -0.5},
+    **{"size": 1.0, "border": 0.0, "stain": 0.4},
 }
+SCORES = ("wrong_class", "bad_mask")
 NONE = dict.fromkeys(DOUBTS, 0.0)
 ONE = dict.fromkeys(DOUBTS, 1.0)
 
@@ -48,8 +49,8 @@ def test_the_risk_is_that_either_is_wrong() -> None:
 
 
 def test_what_is_not_known_adds_nothing() -> None:
-    told = score(stain=2.0, kinship=1.0)
-    assert told.probability(cell(stain=np.nan, kinship=np.nan)) == pytest.approx(told.probability(cell()))
+    told = score(stain=2.0, stability=0.5)
+    assert told.probability(cell(stain=np.nan, stability=np.nan)) == pytest.approx(told.probability(cell()))
 
 
 @settings(deadline=None)
@@ -58,7 +59,7 @@ def test_more_doubt_is_never_safer(name: str, more: float) -> None:
     """In every direction in which evidence can become worse."""
     worse = {"size": 1 + more, "nucleus": 0.3 - more}.get(
         name,
-        FINE[name] + more if name in ("entropy", "disagreement", "border", "stain", "kinship") else FINE[name] - more,
+        FINE[name] + more if name in ("entropy", "border", "stain") else FINE[name] - more,
     )
     judged = score(**dict.fromkeys(DOUBTS, 0.5))
     assert judged.probability(cell(**{name: worse})) > judged.probability(cell())
@@ -74,10 +75,19 @@ def test_a_rule_comes_back_from_json() -> None:
     assert ReviewRule.from_dict(kept) == rule()
 
 
+def test_a_rule_of_version_1_judges_without_the_doubts_that_are_no_more() -> None:
+    told = json.loads(json.dumps(rule().to_dict())) | {"version": 1}
+    for part in (told["usual"], *(told[score][name] for score in SCORES for name in ("centre", "scale", "weight"))):
+        part |= {"disagreement": 0.5, "kinship": 0.5}
+    assert ReviewRule.from_dict(told) == rule()
+    with pytest.raises(ConfigError, match="usual by a review rule has"):
+        ReviewRule.from_dict(told | {"usual": 3})
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"version": 2}, "version 2"),
+        ({"version": 3}, "version 3"),
         ({"cutoff": 1.5}, "cut-off"),
         ({"cutoff": None}, "cut-off"),
         ({"usual": {}}, "usual by a review rule has"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sgcldff_core.errors import CancelledError, ConfigError, CorruptModelError
 from sgcldff_core.model import load_model, save_model
@@ -119,8 +121,16 @@ def test_a_memory_is_found_again_and_belongs_to_its_weights(prepared, base, tmp_
     assert again.classes == memory.classes
     torch.testing.assert_close(again.features, memory.features, atol=2e-3, rtol=2e-3)
     assert load_memory(tmp_path, "other weights") is None
-    (tmp_path / MEMORY).write_bytes(b"nothing")
-    with pytest.raises(CorruptModelError, match="is no memory of a model"):
+
+
+@pytest.mark.parametrize("classes", [None, ["a"], ["a", "b", "c"]])
+def test_a_damaged_memory_is_refused(tmp_path: Path, classes: list[str] | None) -> None:
+    if classes is None:
+        (tmp_path / MEMORY).write_bytes(b"nothing")
+    else:
+        notes = {"notes": json.dumps({"sha256": "abc", "classes": classes})}
+        save_file({"features": torch.eye(2)}, tmp_path / MEMORY, notes)
+    with pytest.raises(CorruptModelError, match=r"memory\.safetensors: is no memory of a model .*delete it"):
         load_memory(tmp_path, "abc")
 
 

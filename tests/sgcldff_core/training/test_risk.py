@@ -44,8 +44,8 @@ def test_the_cut_off_flags_the_share_of_the_own_cells() -> None:
 
 
 def test_what_is_not_known_of_any_cell_gets_no_weight() -> None:
-    rule = fit_rule(cells().assign(stain=np.nan, kinship=np.nan))
-    assert {rule.wrong_class.weight[name] for name in ("stain", "kinship")} == {0.0}
+    rule = fit_rule(cells().assign(stain=np.nan, stability=np.nan))
+    assert {rule.wrong_class.weight[name] for name in ("stain", "stability")} == {0.0}
     assert set(rule.usual) == set(DOUBTS)
     assert np.isfinite(list(rule.usual.values())).all()
 

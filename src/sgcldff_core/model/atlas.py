@@ -1,0 +1,213 @@
+"""An atlas: measured cells of known class, which name a cell by those that measure alike.
+
+A network learns its few hundred cells by heart and is sure of itself. What can be measured of a cell
+(`sgcldff_core.model.cell_measures`) is few figures, which a kernel classifier tells apart about as
+well, but it errs on other cells; and a cell unlike any in the atlas it leaves to the network.
+
+References
+----------
+Suykens and Vandewalle, Least squares support vector machine classifiers, Neural Processing Letters 9
+(1999). Rifkin and Klautau, In defense of one-vs-all classification, JMLR 5 (2004), for the closed form
+of what a cell would be called if it were not in the atlas. Genest and Zidek, Combining probability
+distributions, Statistical Science 1 (1986), for the logarithmic pool.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from scipy.optimize import minimize_scalar
+
+from sgcldff_core.errors import ConfigError, CorruptModelError
+from sgcldff_core.files import written_atomically
+from sgcldff_core.model.cell_measures import MEASURES
+
+__all__ = ["ATLAS", "CellAtlas", "read_atlas", "save_atlas"]
+
+ATLAS = "atlas.safetensors"
+"""Beside the weights of a model that has one."""
+
+_VERSION = 1
+_SHARE = 0.5  # of the say: chosen beforehand, as neither is better by itself
+_WIDTH = 0.2  # of the kernel: exp(-width * mean squared difference of standardised measures)
+_RIDGE = 0.1
+_MOST = 4.0  # spreads from the mean: further out is no more telling
+_SHARPEST = 30.0
+_LEAST = 1e-3  # probability: neither may rule a class out
+_FEWEST = 2  # cells of a class, below which the atlas says nothing of it
+
+
+@dataclass(frozen=True, eq=False)
+class CellAtlas:
+    """Cells whose class is known, by what was measured of them.
+
+    Attributes
+    ----------
+    measures : ndarray
+        (N, `MEASURES`) float32, at the canonical scale of the model that outlined them.
+    classes : tuple of str
+        (N,) what these cells are.
+    """
+
+    measures: NDArray[np.float32]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.measures.shape != (len(self.classes), len(MEASURES)) or not np.isfinite(self.measures).all():
+            raise ConfigError(
+                f"an atlas has {len(MEASURES)} finite measures of each cell, not {self.measures.shape} of "
+                f"{len(self.classes)} cells"
+            )
+
+    def joined(self, newer: CellAtlas) -> CellAtlas:
+        """Return the cells of both.
+
+        Parameters
+        ----------
+        newer : CellAtlas
+            Such as cells that a person corrected.
+        """
+        return CellAtlas(np.concatenate([self.measures, newer.measures]), (*self.classes, *newer.classes))
+
+    def opinion(
+        self, measures: NDArray[np.float32], probabilities: NDArray[np.float32], classes: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Return what network and atlas together say of cells: ``p ~ p_network^(1/2) p_atlas^(1/2)``.
+
+        Parameters
+        ----------
+        measures : ndarray
+            (M, `MEASURES`) float32 of cells.
+        probabilities : ndarray
+            (M, classes) float32, as the network has it; rows sum to 1.
+        classes : sequence of str
+            Of the columns. One that the atlas does not know keeps the probability that it has.
+
+        Returns
+        -------
+        ndarray
+            (M, classes) float32; rows sum to 1.
+        """
+        shared = [name for name in self._known if name in classes]
+        if len(shared) < 2 or not len(measures):
+            return probabilities
+        columns, own = [classes.index(name) for name in shared], [self._known.index(name) for name in shared]
+        network = probabilities[:, columns].astype(np.float64)
+        logits = _SHARE * self._logits(measures)[:, own]
+        logits += (1 - _SHARE) * np.log(network / network.sum(axis=1, keepdims=True).clip(1e-12) + _LEAST)
+        told = probabilities.copy()
+        told[:, columns] = _softmax(logits) * network.sum(axis=1, keepdims=True)
+        return told
+
+    @property
+    def right_by_itself(self) -> float:
+        """Share of its cells that it would name right if they were not in it, by a closed form."""
+        return float((self._fitted[2].argmax(axis=1) == self._cells[1]).mean())
+
+    @cached_property
+    def _known(self) -> tuple[str, ...]:
+        return tuple(sorted({name for name in self.classes if self.classes.count(name) >= _FEWEST}))
+
+    @cached_property
+    def _cells(self) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        rows = [i for i, name in enumerate(self.classes) if name in self._known]
+        numbers = np.array([self._known.index(self.classes[i]) for i in rows], np.intp)
+        return self._standard(self.measures[rows]), numbers
+
+    @cached_property
+    def _scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        measures = self.measures.astype(np.float64)
+        return measures.mean(axis=0), measures.std(axis=0) + 1e-6
+
+    @cached_property
+    def _fitted(self) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+        """Weights of the cells; how sharp scores are, which makes them honest; scores of cells left out."""
+        cells, numbers = self._cells
+        count = len(self._known)
+        # A rare class may not be drowned: its cells are held to their names the closer.
+        ridge = _RIDGE * np.sqrt(count * np.bincount(numbers, minlength=count)[numbers] / len(numbers))
+        inverse = np.linalg.inv(_kernel(cells, cells) + np.diag(ridge))
+        wanted = np.eye(count)[numbers] - 1 / count
+        weights = inverse @ wanted
+        scores = wanted - weights / np.diag(inverse)[:, None]
+
+        def unlikelihood(sharpness: float) -> float:
+            own = _softmax(sharpness * scores)[np.arange(len(numbers)), numbers]
+            return -float(np.log(own + 1e-9).mean())
+
+        sharpness = float(minimize_scalar(unlikelihood, bounds=(0.1, _SHARPEST), method="bounded").x)
+        return weights, sharpness, scores
+
+    def _logits(self, measures: NDArray[np.float32]) -> NDArray[np.float64]:
+        weights, sharpness, _ = self._fitted
+        logits = sharpness * (_kernel(self._standard(measures), self._cells[0]) @ weights)
+        return np.log(_softmax(logits) + _LEAST)
+
+    def _standard(self, measures: NDArray[np.float32]) -> NDArray[np.float64]:
+        mean, spread = self._scale
+        return np.clip((measures - mean) / spread, -_MOST, _MOST)
+
+
+def save_atlas(atlas: CellAtlas | None, folder: Path) -> None:
+    """Write an atlas beside the weights of its model.
+
+    Parameters
+    ----------
+    atlas : CellAtlas or None
+        Stored in half precision; None deletes that of a model which was in the folder before.
+    folder : Path
+        Of the model.
+    """
+    if atlas is None:
+        (folder / ATLAS).unlink(missing_ok=True)
+        return
+    notes = {"version": _VERSION, "classes": list(atlas.classes)}
+    with written_atomically(folder / ATLAS) as draft:
+        save_file({"measures": atlas.measures.astype(np.float16)}, draft, metadata={"notes": json.dumps(notes)})
+
+
+def read_atlas(folder: Path) -> CellAtlas | None:
+    """Return the atlas of a model, None where it has none.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+
+    Raises
+    ------
+    CorruptModelError
+        If the file is damaged, or of another release.
+    """
+    path = folder / ATLAS
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="np") as file:
+            notes = json.loads(file.metadata()["notes"])
+            if notes["version"] != _VERSION:
+                raise ValueError(f"version {notes['version']!r}; this release reads {_VERSION}")
+            return CellAtlas(file.get_tensor("measures").astype(np.float32), tuple(map(str, notes["classes"])))
+    except (SafetensorError, ConfigError, KeyError, TypeError, ValueError) as broken:
+        raise CorruptModelError(
+            f"{path}: is no atlas of cells ({broken}); delete it, make it anew with 'sgcldff models atlas', or get "
+            "the model again"
+        ) from broken
+
+
+def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    apart = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
+    return np.asarray(np.exp(-_WIDTH * np.maximum(apart, 0) / a.shape[1]))
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
