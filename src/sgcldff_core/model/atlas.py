@@ -37,7 +37,7 @@ ATLAS = "atlas.safetensors"
 
 _VERSION = 1
 _SHARE = 0.5  # of the say: chosen beforehand, as neither is better by itself
-_WIDTH = 0.2  # of the kernel: exp(-width * mean squared difference of standardised measures)
+_WIDTH = 0.8  # of the kernel: exp(-width * mean squared difference of standardised measures)
 _RIDGE = 0.1
 _MOST = 4.0  # spreads from the mean: further out is no more telling
 _SHARPEST = 30.0
