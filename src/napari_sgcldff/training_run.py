@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,7 @@ class TrainingRun:
         report("loading", 0, 0)
         load_torch()
         # Imported here, in the worker's thread, because they bring torch.
+        from sgcldff_core.evaluation.atlas_cells import enlarge_atlas
         from sgcldff_core.training import TrainingConfig, prepare_split, read_annotated, split_samples, train
         from sgcldff_core.training.refining import in_stain_of
 
@@ -164,6 +166,8 @@ class TrainingRun:
                 self._take(at, (time.monotonic() - begun) / max(at.step - first, 1))
                 report(f"epoch {max(at.epoch, 1)} of {at.epochs}", at.step, at.steps)
                 begun += self._wait(f"epoch {max(at.epoch, 1)} of {at.epochs}, paused", at, report)
+        if base is not None:
+            enlarge_atlas(self.folder, base, learned, partial(report, "measuring cells"))
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)  # there is nothing left to go on to
 
     def compare(self, report: Report) -> BeforeAfter:

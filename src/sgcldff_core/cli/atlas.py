@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sgcldff_core.cli.console import progress_bar, stdout
+from sgcldff_core.errors import ConfigError
 
 __all__ = ["atlas_command"]
 
@@ -42,6 +43,10 @@ def atlas_command(
             [s for s in samples if s.group not in held],
             with_engine(model),
             lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if len(set(atlas.classes)) < 2:
+        raise ConfigError(
+            f"an atlas needs cells of two classes, and {len(atlas.classes)} cells of known class were found; give more"
         )
     save_parts(replace(model, atlas=atlas), folder, out)
     counted = ", ".join(f"{count} {kind}" for kind, count in Counter(atlas.classes).most_common())

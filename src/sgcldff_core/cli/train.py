@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -63,11 +63,27 @@ def train(
             if at.figures:
                 shown = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in at.figures.items())
                 stdout.print(f"epoch {at.epoch}: {shown}", soft_wrap=True)
+    if fabric.is_global_zero:
+        _enlarge_atlas(out, datasets, settings, data.provenance)
     for failure in data.failures:
         say_error(str(failure))
     if fabric.is_global_zero:
         stdout.print(f"the best weights are in {out}", soft_wrap=True)
     raise typer.Exit(1 if data.failures else 0)
+
+
+def _enlarge_atlas(out: Path, datasets: list[Path], settings: TrainingConfig, provenance: dict[str, Any]) -> None:
+    from sgcldff_core.evaluation.atlas_cells import enlarge_atlas
+    from sgcldff_core.model import load_model
+    from sgcldff_core.training import read_annotated
+    from sgcldff_core.training.starting import SCRATCH
+
+    if settings.start in SCRATCH or (base := load_model(settings.start)).atlas is None:
+        return
+    stderr.print("measuring cells ...")
+    samples, _ = read_annotated(datasets)
+    held = set(provenance["validation_groups"])
+    enlarge_atlas(out, base, [s for s in samples if s.group not in held and s.split != "test"])
 
 
 def _settings(config: Path | None, init: str | None, epochs: int | None) -> TrainingConfig:

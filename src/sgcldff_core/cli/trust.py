@@ -22,7 +22,7 @@ def trust_command(
         typer.Option(
             "--sister",
             metavar="MODEL",
-            help="A model that did not learn from all of it; repeatable, the one most like NAME first.",
+            help="A model that did not learn from all of it; repeatable.",
         ),
     ] = None,
     share: Annotated[
@@ -35,8 +35,9 @@ def trust_command(
     flagged. Without --sister no more is fitted. A sister is a model by the same recipe of which the
     data sets hold images that it did not learn from: its mistakes on them, as they are and
     degraded, teach which evidence goes with a wrong class and with a bad outline. Held out is the
-    fold that every sister judged, if it is a trial of 'sgcldff crossval', else what its model.json
-    notes as held out.
+    fold that a sister judged, if it is a trial of 'sgcldff crossval', else what its model.json notes
+    as held out. Cells as they are, found by sisters with the settings of NAME, set the cut-off. If
+    NAME has an atlas, each sister gets one of what it learned from.
     """
     from sgcldff_core.evaluation.trust import held_out_cells, held_out_groups, with_known_images, with_review
     from sgcldff_core.model import find_model, load_model, save_parts
@@ -58,8 +59,8 @@ def trust_command(
 
         model = with_known_images(model, [s for s in samples if s.group not in own], report)
         if judges:
-            held = set.intersection(*(held_out_groups(*sister) for sister in zip(places, judges, strict=True)))
-            model = with_review(model, held_out_cells(judges, samples, held, report), share)
+            sisters_held = [(judge, held_out_groups(place, judge)) for place, judge in zip(places, judges, strict=True)]
+            model = with_review(model, held_out_cells(model, sisters_held, samples, report), share)
     save_parts(model, folder, out)
     record = {} if model.review is None else {k: v for k, v in model.review.fitted_on.items() if k != "group_names"}
     fitted = f"; review: {record}" if judges else ""

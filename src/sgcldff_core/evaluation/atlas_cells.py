@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sgcldff_core.errors import ConfigError
 from sgcldff_core.evaluation.agreement import match_labels
 from sgcldff_core.inference.field import look_again
 from sgcldff_core.inference.resampling import resize_labels
 from sgcldff_core.inference.scale import find_scale
 from sgcldff_core.inference.tiling import DEFAULT_TILE
+from sgcldff_core.model import load_model, save_parts
 from sgcldff_core.model.atlas import CellAtlas
 from sgcldff_core.model.cell_measures import MEASURES, measure_cells
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from sgcldff_core.model import Model
     from sgcldff_core.sample import Sample
 
-__all__ = ["atlas_of"]
+__all__ = ["atlas_of", "enlarge_atlas"]
 
 
 def atlas_of(samples: Sequence[Sample], model: Model, report: Callable[[int, int], None] | None = None) -> CellAtlas:
@@ -43,10 +45,7 @@ def atlas_of(samples: Sequence[Sample], model: Model, report: Callable[[int, int
     CellAtlas
         Of the cells that were found, an IoU of 0.5 or more, and whose class the model knows.
 
-    Raises
-    ------
-    ConfigError
-        If cells of two classes were not found.
+        None at all where none was.
     """
     measures, names = [np.zeros((0, len(MEASURES)), np.float32)], []
     for number, sample in enumerate(samples):
@@ -65,8 +64,28 @@ def atlas_of(samples: Sequence[Sample], model: Model, report: Callable[[int, int
             if classes.get(true) in model.config.classes:
                 measures.append(rows[found - 1 : found])
                 names.append(classes[true])
-    if len(set(names)) < 2:
-        raise ConfigError(
-            f"an atlas needs cells of two classes; of {len(samples)} images, {len(names)} cells were found"
-        )
     return CellAtlas(np.concatenate(measures), tuple(names))
+
+
+def enlarge_atlas(
+    folder: Path | str, base: Model, samples: Sequence[Sample], report: Callable[[int, int], None] | None = None
+) -> None:
+    """Give a model that went on from another one the other's atlas, with what it has learned from since.
+
+    Else the atlas would hold cells to the names that a person has just corrected.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Of the new model; its weights stay what they are.
+    base : Model
+        That it went on from. If it has no atlas, nothing is done.
+    samples : sequence of Sample
+        That were learned from.
+    report : callable, optional
+        Called with samples done and in all; may raise to stop.
+    """
+    if base.atlas is None:
+        return
+    model = load_model(folder)
+    save_parts(replace(model, atlas=base.atlas.joined(atlas_of(samples, model, report))), folder, folder)

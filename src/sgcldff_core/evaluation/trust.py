@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from sgcldff_core.errors import ConfigError
+from sgcldff_core.evaluation.atlas_cells import atlas_of
 from sgcldff_core.evaluation.crossval import FOLDS
 from sgcldff_core.evaluation.degrading import HARD
 from sgcldff_core.evaluation.folds import read_folds
@@ -64,18 +66,22 @@ def held_out_groups(folder: Path | str, model: Model) -> set[str]:
 
 
 def held_out_cells(
-    sisters: Sequence[Model], samples: Sequence[Sample], held: Collection[str], report: Report | None = None
+    model: Model,
+    sisters: Sequence[tuple[Model, Collection[str]]],
+    samples: Sequence[Sample],
+    report: Report | None = None,
 ) -> pd.DataFrame:
-    """Let networks judge what none of them learned from, as it is and degraded.
+    """Let networks judge what they did not learn from, as it is and degraded.
 
     Parameters
     ----------
-    sisters : sequence of Model
-        Of the same data; the first one is nearest to the model that the rule is for.
+    model : Model
+        That the rule is for. Cells as they are, found by a network of the same settings, are its own.
+    sisters : sequence of tuple
+        Networks of the same data, each with the groups that it did not learn from. If the model has an
+        atlas, each is given one of what it learned from.
     samples : sequence of Sample
         All of the data.
-    held : collection of str
-        Groups that none of the networks learned from.
     report : callable, optional
         Called with what is done, images done and in all.
 
@@ -89,22 +95,27 @@ def held_out_cells(
     ConfigError
         If nothing was held out.
     """
-    judged = [s for s in samples if s.group in held]
-    learned = [s for s in samples if s.group not in held]
-    if not judged or not learned or not sisters:
-        raise ConfigError("a review is fitted on images that some networks learned from and others that none did")
-    seen = measure(learned)
-    stains, tables = fit_known_stains(seen), []
-    for number, sister in enumerate(sisters):
-        knowing = replace(sister, known_stains=stains)
+    tables = []
+    for sister, held in sisters:
+        judged = [s for s in samples if s.group in held]
+        learned = [s for s in samples if s.group not in held]
+        if not judged or not learned:
+            raise ConfigError(
+                f"a review is fitted on images that a network did not learn from, and {sister.name} notes none of these"
+            )
+        alike = sister.config == model.config
+        knowing = replace(sister, known_stains=fit_known_stains(measure(learned)))
+        if model.atlas is not None:
+            step = None if report is None else partial(report, f"{sister.name}, its atlas")
+            knowing = replace(knowing, atlas=atlas_of(learned, knowing, step))
         for worsen in (None, HARD):
             name = f"{sister.name}{'' if worsen is None else ', degraded'}"
-            step = None if report is None else lambda done, total, name=name: report(name, done, total)
+            step = None if report is None else partial(report, name)
             # Only the cells that set the cut-off need all of what prediction does.
             cells = gather_cells(
-                judged, knowing, worsen=worsen, diameter_known=bool(number) or worsen is not None, report=step
+                judged, knowing, worsen=worsen, diameter_known=not alike or worsen is not None, report=step
             )
-            tables.append(cells.assign(own=number == 0 and worsen is None, network=name))
+            tables.append(cells.assign(own=alike and worsen is None, network=name))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -245,6 +245,7 @@ class _Run:
             training=self.provenance | {PRIOR_SHIFT: (share * shift).tolist(), "settings": self.config.to_dict()},
             metrics={"validation during training, at the canonical scale": figures.to_dict()} if figures else {},
             stain=self.base.stain if self.base else None,
+            atlas=self.base.atlas if self.base else None,
         )
         save_model(model, self.folder)
         if self.memory is not None:

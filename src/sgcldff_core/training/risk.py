@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from sklearn.model_selection import GroupKFold
 
 from sgcldff_core.errors import ConfigError
@@ -22,6 +23,7 @@ BAD_IOU = 0.8
 """An outline whose IoU with the true one is below is bad."""
 
 _SCORE = {"wrong": "wrong_class", "bad": "bad_mask"}
+_TELLING = {"wrong": ("entropy",), "bad": tuple(DOUBTS)}  # by all together wrong classes were found worse
 _STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3)  # of the penalty on weights
 _FOLDS = 5
 _ENOUGH = 10  # errors, and cells without, to fit anything to
@@ -66,7 +68,8 @@ def fit_rule(
     if own.empty:
         raise ConfigError("none of the cells were found by a network near to the model")
     few = [target for target in _SCORE if not _enough_errors(cells, target)]
-    wrong, bad = (fit_risk(cells, target, before if len(few) < len(_SCORE) else None) for target in _SCORE)
+    before = before if len(few) < len(_SCORE) else None
+    wrong, bad = (_honest(fit_risk(cells, target, before), own, target) for target in _SCORE)
     faultless = own[(own["wrong"] != 1) & (own["bad"] != 1)]
     usual = {name: float(np.nanquantile(_known(x), _UNUSUAL)) for name, x in doubts_of(faultless).items()}
     rule = ReviewRule(wrong, bad, 0.0, usual)
@@ -86,7 +89,8 @@ def fit_risk(cells: pd.DataFrame, target: str, before: ReviewRule | None = None)
     """Fit the probability of one kind of error to the evidence.
 
     A penalised logistic regression whose weights may not be below zero, since no doubt makes a cell
-    safer. How strong the penalty is, is chosen by cross-validation over groups of images.
+    safer. How strong the penalty is, is chosen by cross-validation over groups of images. A wrong class is
+    told from the entropy of its probabilities alone.
 
     Parameters
     ----------
@@ -114,9 +118,24 @@ def fit_risk(cells: pd.DataFrame, target: str, before: ReviewRule | None = None)
     doubts = {name: _known(x) for name, x in doubts_of(known).items()}
     centre = {name: float(np.nanmean(x)) for name, x in doubts.items()}
     scale = {name: max(float(np.nanstd(x)), 1e-3) for name, x in doubts.items()}
-    x = np.stack([np.nan_to_num((doubts[name] - centre[name]) / scale[name]) for name in DOUBTS], 1)
+    telling = _TELLING[target]
+    x = np.stack([np.nan_to_num((doubts[name] - centre[name]) / scale[name]) for name in telling], 1)
     weights = _chosen(x, y, known["group"].to_numpy())
-    return RiskScore(centre, scale, dict(zip(DOUBTS, weights[1:].tolist(), strict=True)), float(weights[0]))
+    weight = dict.fromkeys(DOUBTS, 0.0) | dict(zip(telling, weights[1:].tolist(), strict=True))
+    return RiskScore(centre, scale, weight, float(weights[0]))
+
+
+def _honest(score: RiskScore, own: pd.DataFrame, target: str) -> RiskScore:
+    """Shift a score, so that it expects as many errors of cells as they are as there were; half a one more."""
+    known = own[own[target].notna()]
+    if known.empty:
+        return score
+    expected = (float((known[target] == 1).sum()) + 0.5) / (len(known) + 1)
+
+    def surplus(bias: float) -> float:
+        return float(replace(score, bias=bias).probability(known).mean()) - expected
+
+    return replace(score, bias=float(brentq(surplus, -50.0, 50.0)))
 
 
 def _enough_errors(cells: pd.DataFrame, target: str) -> bool:

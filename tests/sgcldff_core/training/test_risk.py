@@ -43,6 +43,20 @@ def test_the_cut_off_flags_the_share_of_the_own_cells() -> None:
         assert rule.fitted_on["wrong_classes"] == int(table["wrong"].sum())
 
 
+def test_a_wrong_class_is_told_from_entropy_alone() -> None:
+    assert {name for name, weight in fit_risk(cells(), "wrong").weight.items() if weight} == {"entropy"}
+
+
+def test_scores_expect_as_many_errors_as_cells_as_they_are_had() -> None:
+    """Degraded cells, which the fit needs, are wrong far more often."""
+    table = cells()
+    degraded = table[~table["own"]].assign(wrong=1.0, bad=1.0)
+    rule = fit_rule(pd.concat([table, degraded], ignore_index=True))
+    own = table[table["own"]]
+    for score, target in ((rule.wrong_class, "wrong"), (rule.bad_mask, "bad")):
+        assert score.probability(own).mean() == pytest.approx((own[target].sum() + 0.5) / (len(own) + 1), abs=1e-6)
+
+
 def test_what_is_not_known_of_any_cell_gets_no_weight() -> None:
     rule = fit_rule(cells().assign(stain=np.nan, stability=np.nan))
     assert {rule.wrong_class.weight[name] for name in ("stain", "stability")} == {0.0}
@@ -54,8 +68,8 @@ def test_a_score_with_too_few_errors_is_that_of_the_rule_before() -> None:
     before, table = fit_rule(cells(seed=1)), cells()
     good = table.assign(bad=(np.arange(len(table)) < 5).astype(float))
     rule = fit_rule(good, 0.2, None, before)
-    assert rule.bad_mask == before.bad_mask
-    assert rule.wrong_class == fit_risk(table, "wrong") != before.wrong_class
+    assert rule.bad_mask.weight == before.bad_mask.weight
+    assert rule.wrong_class.weight == fit_risk(table, "wrong").weight != before.wrong_class.weight
     assert rule.fitted_on["kept"] == ["bad_mask"]
     assert (rule.risk(good[good["own"]]) >= rule.cutoff).mean() == pytest.approx(0.2, abs=0.006)
     assert "kept" not in fit_rule(table, 0.2, None, before).fitted_on
