@@ -32,7 +32,7 @@ from sgcldff_core.evaluation.review_cells import gather_cells
 from sgcldff_core.evaluation.review_figures import auroc, bootstrap_by_group, caught, cross_fitted, risk_coverage
 from sgcldff_core.evaluation.trust import held_out_groups, with_known_images
 from sgcldff_core.files import written_atomically
-from sgcldff_core.model import load_model
+from sgcldff_core.model import DEFAULT_MODEL, load_model
 from sgcldff_core.training import read_annotated
 from sgcldff_core.training.risk import fit_rule
 from sgcldff_core.training.split import split_samples, without_copies
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--also", type=Path, nargs="*", default=[], help="networks that make errors to fit on")
     parser.add_argument("--cache", type=Path, required=True, help="folder of tables of cells, read where they exist")
     parser.add_argument("--out", type=Path, required=True, help="page, with a picture of the same name beside it")
-    parser.add_argument("--rule", default="leukocytes", help="model whose rule is judged; fitted without these images")
+    parser.add_argument("--rule", default=DEFAULT_MODEL, help="model whose rule is judged; fitted without these images")
     parser.add_argument(
         "--rule-fold", type=int, help="fold that the rule was fitted on; with it, what chose that trial's best epoch"
     )
@@ -65,8 +65,8 @@ def main() -> None:
     own, mild = judged[judged["kind"] == "as it is"], judged[judged["kind"] == "mild"]
     learned = cells[cells["kind"] != "mild"]
     rows = {
-        f"{OWN}, rule of {options.rule}": by_rule(own, shipped),
-        f"{MILDLY}, rule of {options.rule}": by_rule(mild, shipped),
+        f"{OWN}, rule of {Path(options.rule).name}": by_rule(own, shipped),
+        f"{MILDLY}, rule of {Path(options.rule).name}": by_rule(mild, shipped),
         f"{OWN}, fitted here": cross_fitted(own, learned, before=shipped),
         f"{MILDLY}, fitted here": cross_fitted(mild, learned, before=shipped),
         **{
@@ -161,15 +161,16 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
     also = f" --also {' '.join(map(str, options.also))}" if options.also else ""
     kept = ", ".join(rule["fitted_on"].get("kept", [])).replace("_", " ") or "nothing"
     fold = "" if options.rule_fold is None else f" --rule-fold {options.rule_fold}"
-    command = f"python benchmarks/review.py ../shared/data --sister {options.sister}{also}{fold}"
+    rule_of = "" if options.rule == DEFAULT_MODEL else f" --rule {options.rule}"
+    command = f"python benchmarks/review.py ../shared/data --sister {options.sister}{also}{rule_of}{fold}"
     lines = [
         "# Review",
         "",
-        f"Written by `{command} --cache runs/review --out docs/results/review.md`; do not edit. "
+        f"Written by `{command} --cache {options.cache} --out {options.out}`; do not edit. "
         "The method is in [Review of doubtful cells](../method/review.md).",
         "",
         "The cells are those that the sister found in images that it neither learned from nor was chosen by. "
-        f"*Rule of {options.rule}*: judged by the rule that this model holds, which was fitted to other networks' "
+        f"*Rule of {Path(options.rule).name}*: judged by the rule that this model holds, which was fitted to other networks' "
         "errors; images that it was fitted on are left out of all rows. *Fitted here*: by scores fitted to the cells "
         "of this page, as they are and strongly degraded, in five parts of which the one that is judged stayed out; a "
         "score for which there were too few errors is the rule's. 95 % intervals are from a bootstrap over groups of "
@@ -206,7 +207,7 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
         "## What the scores are made of",
         "",
         f"Fitted here to {len(learned)} cells, {int((learned['wrong'] == 1).sum())} with a wrong class and "
-        f"{int((learned['bad'] == 1).sum())} with a bad outline; kept from the rule of {options.rule}: {kept}. "
+        f"{int((learned['bad'] == 1).sum())} with a bad outline; kept from the rule of {Path(options.rule).name}: {kept}. "
         "Weights are for a doubt that grows by its spread; one that made cells safer was held at 0. These are of all "
         "images together, as a model would hold them.",
         "",

@@ -59,19 +59,26 @@ def classify_cells(
         Of the N cells.
     """
     count = int(labels.max(initial=0))
-    probabilities = class_probabilities(model, maps, labels)
-    if model.atlas is not None and count:
-        nucleus = (maps.logits[1] > 0).cpu().numpy()
-        measures = measure_cells(image, labels, nucleus, model.config.canonical_diameter)
-        probabilities = model.atlas.opinion(measures, probabilities, model.config.classes)
-    names = torch.from_numpy(probabilities.argmax(axis=1))
+    probabilities = np.zeros((count, len(model.config.classes)), np.float32)
     evidence = np.zeros((count, maps.fused.shape[0]), np.float32)
     with evaluating(_head(model)):
         for windows in cell_windows(maps, labels):
+            logits, weights = class_evidence(model.network, windows.fused, windows.cells, windows.nuclei)
             at = windows.labels - 1
-            asked = names[at].to(windows.fused.device)
-            _, weights = class_evidence(model.network, windows.fused, windows.cells, windows.nuclei, asked)
+            probabilities[at] = (logits / model.temperature).softmax(1).cpu().numpy()
             evidence[at] = weights.cpu().numpy()
+        if model.atlas is None or not count:
+            return Classification(probabilities, evidence)
+        by_network, nucleus = probabilities.argmax(axis=1), (maps.logits[1] > 0).cpu().numpy()
+        measures = measure_cells(image, labels, nucleus, model.config.canonical_diameter)
+        probabilities = model.atlas.opinion(measures, probabilities, model.config.classes)
+        names = probabilities.argmax(axis=1)
+        for windows in cell_windows(maps, labels) if (names != by_network).any() else ():
+            at = windows.labels - 1
+            other = np.flatnonzero(names[at] != by_network[at])  # what speaks for the name that both gave
+            fused, cells, nuclei = (part[other] for part in (windows.fused, windows.cells, windows.nuclei))
+            asked = torch.as_tensor(names[at[other]], device=fused.device)
+            evidence[at[other]] = class_evidence(model.network, fused, cells, nuclei, asked)[1].cpu().numpy()
     return Classification(probabilities, evidence)
 
 
