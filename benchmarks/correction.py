@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from sgcldff_core.evaluation.assessment import ImageAssessment, assess, summarise
+from sgcldff_core.evaluation.atlas_cells import enlarge_atlas
 from sgcldff_core.evaluation.before_after import compare_before_after
 from sgcldff_core.model import load_model, save_model
 from sgcldff_core.training import prepare_split, read_annotated, split_samples, train
@@ -98,6 +99,7 @@ def main() -> None:
             data = prepare_split(training, validation, settings)
             steps = train(data.training, data.validation, settings, Path(folder) / "new")
             scores = [p.figures["score"] for p in steps if p.figures]
+            enlarge_atlas(Path(folder) / "new", base, training)  # as the widget and the command do
             wall, spent = time.perf_counter() - wall, time.process_time() - spent
             new = load_model(Path(folder) / "new")
         _say(f"seed {seed}: {len(training)} images learned, {len(validation)} held out")

@@ -170,10 +170,10 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
         "The method is in [Review of doubtful cells](../method/review.md).",
         "",
         "The cells are those that the sister found in images that it neither learned from nor was chosen by. "
-        f"*Rule of {Path(options.rule).name}*: judged by the rule that this model holds, which was fitted to other networks' "
-        "errors; images that it was fitted on are left out of all rows. *Fitted here*: by scores fitted to the cells "
-        "of this page, as they are and strongly degraded, in five parts of which the one that is judged stayed out; a "
-        "score for which there were too few errors is the rule's. 95 % intervals are from a bootstrap over groups of "
+        f"*Rule of {Path(options.rule).name}*: judged by the rule that this model holds, which was fitted to other "
+        "networks' errors; images that it was fitted on are left out of all rows. *Fitted here*: by scores fitted to "
+        "the cells of this page, as they are and strongly degraded, in five parts of which the one judged stayed out; "
+        "a score for which there were too few errors is the rule's. 95 % intervals are from a bootstrap over groups of "
         "images. A class is wrong if the cell is one annotated cell by half and of another class; an outline is bad if "
         "its IoU with the annotated cell is below 0.8.",
         "",
@@ -207,9 +207,9 @@ def page(rows: dict[str, pd.DataFrame], learned: pd.DataFrame, rule: dict, optio
         "## What the scores are made of",
         "",
         f"Fitted here to {len(learned)} cells, {int((learned['wrong'] == 1).sum())} with a wrong class and "
-        f"{int((learned['bad'] == 1).sum())} with a bad outline; kept from the rule of {Path(options.rule).name}: {kept}. "
-        "Weights are for a doubt that grows by its spread; one that made cells safer was held at 0. These are of all "
-        "images together, as a model would hold them.",
+        f"{int((learned['bad'] == 1).sum())} with a bad outline; kept from the rule of {Path(options.rule).name}: "
+        f"{kept}. Weights are for a doubt that grows by its spread; one that made cells safer was held at 0. These are "
+        "of all images together, as a model would hold them.",
         "",
         "| doubt | wrong class | bad outline |",
         "| --- | --- | --- |",

@@ -15,6 +15,7 @@ IN_WHEEL = {
     "napari_sgcldff/napari.yaml",
     "sgcldff_core/export/page/report.html.jinja",
     "sgcldff_core/models/leukocytes/CARD.md",
+    "sgcldff_core/models/leukocytes/atlas.safetensors",
     "sgcldff_core/models/leukocytes/model.json",
     "sgcldff_core/models/leukocytes/model.safetensors",
     "sgcldff_core/py.typed",

@@ -76,8 +76,8 @@ def held_out_cells(
     Parameters
     ----------
     model : Model
-        That the rule is for. Cells as they are, found by networks of the same settings, are its own; where
-        there is none of the same settings, those of all.
+        That the rule is for. Cells as they are, found by networks of the same settings, are its own: a network
+        of others may be surer of itself, or less sure, and a cut-off set by it flag most cells or none.
     sisters : sequence of tuple
         Networks of the same data, each with the groups that it did not learn from. If the model has an
         atlas, each is given one of what it learned from.
@@ -97,7 +97,6 @@ def held_out_cells(
         If nothing was held out.
     """
     tables = []
-    some_alike = any(sister.config == model.config for sister, _ in sisters)
     for sister, held in sisters:
         judged = [s for s in samples if s.group in held]
         learned = [s for s in samples if s.group not in held]
@@ -105,7 +104,7 @@ def held_out_cells(
             raise ConfigError(
                 f"a review is fitted on images that a network did not learn from, and {sister.name} notes none of these"
             )
-        alike = sister.config == model.config or not some_alike
+        alike = sister.config == model.config
         knowing = replace(sister, known_stains=fit_known_stains(measure(learned)))
         if model.atlas is not None:
             step = None if report is None else partial(report, f"{sister.name}, its atlas")

@@ -66,7 +66,9 @@ def fit_rule(
         raise ConfigError(f"the share of cells to be looked at is between 0 and 1, got {share}")
     own = cells[cells["own"].astype(bool)]
     if own.empty:
-        raise ConfigError("none of the cells were found by a network near to the model")
+        raise ConfigError(
+            "none of the cells were found by a network of the model's settings; name a sister that has them"
+        )
     few = [target for target in _SCORE if not _enough_errors(cells, target)]
     before = before if len(few) < len(_SCORE) else None
     wrong, bad = (_honest(fit_risk(cells, target, before), own, target) for target in _SCORE)
