@@ -126,7 +126,7 @@ def page(pairs: dict[str, tuple[list[ImageAssessment], list[ImageAssessment]]], 
         lines += [row(f"together, {title}", pooled[key]) for key, title in NAMES.items()]
     for source in sorted({i.source for i in pooled["both"]}):
         parts = {key: [i for i in images if i.source == source] for key, images in pooled.items()}
-        if all(len(named(part)[0]) for part in parts.values()) and source != "all":
+        if all(part and named(part)[0].any() for part in parts.values()):  # else there is nothing to find
             lines += [row(f"{source}, {title}", parts[key]) for key, title in NAMES.items()]
     difference = paired_difference(pooled["both"], pooled["network"])["accuracy"]
     mended, broken = changed(pooled["network"], pooled["both"])

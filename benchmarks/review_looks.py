@@ -13,6 +13,7 @@ fitted.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from sgcldff_core.evaluation.degrading import HARD, MILD
 from sgcldff_core.evaluation.trust import held_out_groups
 from sgcldff_core.files import written_atomically
 from sgcldff_core.inference import predict_image
-from sgcldff_core.inference.classification import class_probabilities
+from sgcldff_core.inference.classification import classify_cells
 from sgcldff_core.inference.forward import FieldMaps, evaluating, network_input
 from sgcldff_core.inference.neighbourhood import LabelledField
 from sgcldff_core.model import Model, load_model
@@ -41,8 +42,6 @@ _AIM = 1.15  # as gather_cells takes the scale of degraded images
 _SCORES = {
     "confidence": "confidence, as `predict` gives it: the mean of two looks",
     "entropy": "entropy of the same",
-    "disagreement": "disagreement of the same two looks",
-    "kinship": "kinship",
     "mean of six": "confidence, mean of six looks",
     "entropy of six": "entropy, mean of six looks",
     "six apart": "how far the six looks are from their mean",
@@ -58,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = load_model(options.sister)
+    model = replace(load_model(options.sister), atlas=None)  # its looks are those of the network
     held = held_out_groups(options.sister, model)
     samples = without_copies([s for name in ("zheng", "bccd") for s in open_dataset(options.data / name)])
     judged = [s for s in samples if s.group in held and s.split != "test"]
@@ -109,7 +108,7 @@ def look(model: Model, field: LabelledField, quarters: int, mirrored: tuple[int,
         seen = model.network(*(torch.rot90(x, quarters, (-2, -1)).flip(mirrored) for x in (image, prior)))
     shown = (seen.logits, seen.fused)
     back = [torch.rot90(x.flip(mirrored), -quarters, (-2, -1))[0].float().contiguous() for x in shown]
-    return class_probabilities(model, FieldMaps(*back), labels)
+    return classify_cells(model, field.image, FieldMaps(*back), labels).probabilities
 
 
 def page(tables: dict[str, pd.DataFrame], options: argparse.Namespace) -> str:

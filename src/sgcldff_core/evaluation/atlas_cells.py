@@ -43,9 +43,8 @@ def atlas_of(samples: Sequence[Sample], model: Model, report: Callable[[int, int
     Returns
     -------
     CellAtlas
-        Of the cells that were found, an IoU of 0.5 or more, and whose class the model knows.
-
-        None at all where none was.
+        Of the cells that were found, an IoU of 0.5 or more, and whose class the model knows; there may
+        be none.
     """
     measures, names = [np.zeros((0, len(MEASURES)), np.float32)], []
     for number, sample in enumerate(samples):

@@ -18,7 +18,7 @@ from sgcldff_core.model.cell_measures import measure_cells
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["Classification", "class_probabilities", "classify_cells"]
+__all__ = ["Classification", "classify_cells"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,28 +80,6 @@ def classify_cells(
             asked = torch.as_tensor(names[at[other]], device=fused.device)
             evidence[at[other]] = class_evidence(model.network, fused, cells, nuclei, asked)[1].cpu().numpy()
     return Classification(probabilities, evidence)
-
-
-def class_probabilities(model: Model, maps: FieldMaps, labels: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Name every cell of a field as the network by itself does, without asking what spoke for the name.
-
-    Parameters
-    ----------
-    model, maps, labels
-        As for `classify_cells`.
-
-    Returns
-    -------
-    ndarray
-        (N, classes) float32, calibrated; rows sum to 1.
-    """
-    probabilities = np.zeros((int(labels.max(initial=0)), len(model.config.classes)), np.float32)
-    with evaluating(_head(model)), torch.inference_mode():
-        for windows in cell_windows(maps, labels):
-            own_window = torch.arange(len(windows.fused), device=windows.fused.device)
-            logits, _ = model.network.classify(windows.fused, windows.cells, windows.nuclei, own_window)
-            probabilities[windows.labels - 1] = (logits / model.temperature).softmax(1).cpu().numpy()
-    return probabilities
 
 
 def _head(model: Model) -> nn.Module:

@@ -83,9 +83,6 @@ class CellAtlas:
     ) -> NDArray[np.float32]:
         """Return what network and atlas together say of cells: ``p ~ p_network^(1 - w) p_atlas^w``.
 
-        The atlas's share w is a half. For a cell that is further from all of its own than 19 of 20 of these
-        are from each other it is less, and nothing from twice as far on.
-
         Parameters
         ----------
         measures : ndarray
@@ -100,21 +97,41 @@ class CellAtlas:
         ndarray
             (M, classes) float32; rows sum to 1.
         """
-        shared = [name for name in self._known if name in classes]
+        shared = [name for name in self.known if name in classes]
         if len(shared) < 2 or not len(measures):
             return probabilities
-        columns, own = [classes.index(name) for name in shared], [self._known.index(name) for name in shared]
+        columns, own = [classes.index(name) for name in shared], [self.known.index(name) for name in shared]
         network = probabilities[:, columns].astype(np.float64)
-        alike = _kernel(self._standard(measures), self._cells[0])
-        share = _SHARE * np.clip(2 - _distance(alike.max(axis=1)) / self._usual, 0, 1)[:, None]
-        weights, sharpness, _ = self._fitted
-        opinion = np.log(_softmax(sharpness * (alike @ weights))[:, own] + _LEAST)
-        logits = share * opinion + (1 - share) * np.log(
-            network / network.sum(axis=1, keepdims=True).clip(1e-12) + _LEAST
-        )
+        known_mass = network.sum(axis=1, keepdims=True)
+        named, share = self.name(measures)
+        logits = share[:, None] * np.log(named[:, own] + _LEAST)
+        logits += (1 - share[:, None]) * np.log(network / known_mass.clip(1e-12) + _LEAST)
         told = probabilities.copy()
-        told[:, columns] = _softmax(logits) * network.sum(axis=1, keepdims=True)
+        told[:, columns] = _softmax(logits) * known_mass
         return told
+
+    def name(self, measures: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what the atlas by itself says of cells, and how much of a say it has.
+
+        Its share is a half. For a cell that is further from all of its own than 19 of 20 of these are from
+        each other it is less, and nothing from twice as far on.
+
+        Parameters
+        ----------
+        measures : ndarray
+            (M, `MEASURES`) float32 of cells.
+
+        Returns
+        -------
+        probabilities : ndarray
+            (M, `known`) float64; rows sum to 1.
+        share : ndarray
+            (M,) float64 in [0, 0.5].
+        """
+        alike = _kernel(self._standard(measures), self._cells[0])
+        weights, sharpness, _ = self._fitted
+        share = _SHARE * np.clip(2 - _distance(alike.max(axis=1)) / self._usual, 0, 1)
+        return _softmax(sharpness * (alike @ weights)), share
 
     @property
     def right_by_itself(self) -> float:
@@ -122,13 +139,14 @@ class CellAtlas:
         return float((self._fitted[2].argmax(axis=1) == self._cells[1]).mean())
 
     @cached_property
-    def _known(self) -> tuple[str, ...]:
+    def known(self) -> tuple[str, ...]:
+        """Return the classes of which it has cells enough to say anything, by name."""
         return tuple(sorted({name for name in self.classes if self.classes.count(name) >= _FEWEST}))
 
     @cached_property
     def _cells(self) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        rows = [i for i, name in enumerate(self.classes) if name in self._known]
-        numbers = np.array([self._known.index(self.classes[i]) for i in rows], np.intp)
+        rows = [i for i, name in enumerate(self.classes) if name in self.known]
+        numbers = np.array([self.known.index(self.classes[i]) for i in rows], np.intp)
         return self._standard(self.measures[rows]), numbers
 
     @cached_property
@@ -140,7 +158,7 @@ class CellAtlas:
     def _fitted(self) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
         """Weights of the cells; how sharp scores are, which makes them honest; scores of cells left out."""
         cells, numbers = self._cells
-        count = len(self._known)
+        count = len(self.known)
         # A rare class may not be drowned: its cells are held to their names the closer.
         ridge = _RIDGE * np.sqrt(count * np.bincount(numbers, minlength=count)[numbers] / len(numbers))
         inverse = np.linalg.inv(_kernel(cells, cells) + np.diag(ridge))

@@ -57,6 +57,9 @@ def test_the_further_away_a_cell_is_the_less_the_atlas_has_to_say() -> None:
     asked = atlas().measures[:1] - steps * np.sign(atlas().measures.std(axis=0))  # from a monocyte outwards
     told = atlas().opinion(asked, network, CLASSES)[:, 0]
     assert told[0] > 0.5
+    named, share = atlas().name(asked)
+    np.testing.assert_allclose(named.sum(axis=1), 1)
+    assert (share[0], share[-1]) == (0.5, 0.0)
     assert (np.diff(told) <= 1e-3).all()
     assert told[-1] == pytest.approx(0.2, abs=2e-3)
 
