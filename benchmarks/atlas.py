@@ -23,8 +23,8 @@ from sgcldff_core.datasets import open_dataset
 from sgcldff_core.evaluation.assessment import MISSED, ImageAssessment, assess, summarise
 from sgcldff_core.evaluation.atlas_cells import atlas_of
 from sgcldff_core.evaluation.crossval import FOLDS
-from sgcldff_core.evaluation.intervals import paired_difference
-from sgcldff_core.evaluation.review_figures import auroc, caught
+from sgcldff_core.evaluation.intervals import Interval, paired_difference
+from sgcldff_core.evaluation.review_figures import auroc, bootstrap_by_group, caught
 from sgcldff_core.evaluation.trial import JUDGED, Trial, judge_each, read_trial, write_trial
 from sgcldff_core.evaluation.trust import held_out_groups
 from sgcldff_core.files import written_atomically
@@ -129,14 +129,29 @@ def page(pairs: dict[str, tuple[list[ImageAssessment], list[ImageAssessment]]], 
         if all(part and named(part)[0].any() for part in parts.values()):  # else there is nothing to find
             lines += [row(f"{source}, {title}", parts[key]) for key, title in NAMES.items()]
     difference = paired_difference(pooled["both"], pooled["network"])["accuracy"]
+    gain = better_found(pooled["network"], pooled["both"])
     mended, broken = changed(pooled["network"], pooled["both"])
     lines += [
         "",
         f"Of all these cells the atlas mends {mended} names and breaks {broken}. Accuracy with it less that without: "
-        f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}, 95 % bootstrap over images).",
+        f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}, 95 % bootstrap over images). The names "
+        "that both give and that are wrong are found by the entropy of both better than by the network's confidence: AUROC "
+        f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}, 95 % bootstrap over cells).",
         "",
     ]
     return "\n".join(lines)
+
+
+def better_found(network: list[ImageAssessment], both: list[ImageAssessment]) -> Interval:
+    """Return how much better the wrong names of both are found by their entropy than by the network's confidence."""
+    then = {(i.source, i.name): i.classes for i in network}
+    cells = [pair for i in both for pair in zip(then[i.source, i.name], i.classes, strict=True)]
+    cells = [(old, new) for old, new in cells if MISSED not in (old.found, new.found)]
+    wrong = np.array([float(new.found != new.true) for _, new in cells])
+    p = np.array([list(new.probabilities.values()) for _, new in cells])
+    scores = np.stack([-(p * np.log(p + 1e-12)).sum(axis=1), [1 - old.confidence for old, _ in cells]], 1)
+    alone = np.arange(len(cells)).astype(object)
+    return bootstrap_by_group(wrong, scores, alone, lambda e, s: auroc(e, s[:, 0]) - auroc(e, s[:, 1]))
 
 
 def changed(before: list[ImageAssessment], after: list[ImageAssessment]) -> tuple[int, int]:
