@@ -134,9 +134,9 @@ def page(pairs: dict[str, tuple[list[ImageAssessment], list[ImageAssessment]]], 
     lines += [
         "",
         f"Of all these cells the atlas mends {mended} names and breaks {broken}. Accuracy with it less that without: "
-        f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}, 95 % bootstrap over images). The names "
-        "that both give and that are wrong are found by the entropy of both better than by the network's confidence: AUROC "
-        f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}, 95 % bootstrap over cells).",
+        f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}, 95 % bootstrap over images). The "
+        "names that both give and that are wrong are found by the entropy of both better than by the network's "
+        f"confidence: AUROC {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}, 95 % bootstrap over cells).",
         "",
     ]
     return "\n".join(lines)
