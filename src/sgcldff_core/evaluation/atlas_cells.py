@@ -34,7 +34,8 @@ def atlas_of(samples: Sequence[Sample], model: Model, report: Callable[[int, int
     Parameters
     ----------
     samples : sequence of Sample
-        With outlines and classes; others are passed over. None on which the model is to be judged.
+        With outlines and classes; others are passed over, and so is what a data set publishes for judging.
+        None on which the model is to be judged.
     model : Model
         Of the outlines, on any device.
     report : callable, optional
@@ -51,7 +52,7 @@ def atlas_of(samples: Sequence[Sample], model: Model, report: Callable[[int, int
         if report is not None:
             report(number, len(samples))
         truth, classes = sample.read_labels(), sample.classes or {}
-        if truth is None or not set(classes.values()) & set(model.config.classes):
+        if sample.split == "test" or truth is None or not set(classes.values()) & set(model.config.classes):
             continue
         direct = find_scale(model.in_own_stain(sample.read_image()), model, tile=DEFAULT_TILE)
         view, _ = look_again(direct, model, [(False, True)], tile=DEFAULT_TILE)

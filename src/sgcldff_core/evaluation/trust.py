@@ -96,6 +96,8 @@ def held_out_cells(
     ConfigError
         If nothing was held out.
     """
+    if not sisters:
+        raise ConfigError("a review is fitted on the errors of networks, and none is given")
     tables = []
     for sister, held in sisters:
         judged = [s for s in samples if s.group in held]

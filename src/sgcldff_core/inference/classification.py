@@ -76,6 +76,8 @@ def classify_cells(
         for windows in cell_windows(maps, labels) if (names != by_network).any() else ():
             at = windows.labels - 1
             other = np.flatnonzero(names[at] != by_network[at])  # what speaks for the name that both gave
+            if not len(other):
+                continue
             fused, cells, nuclei = (part[other] for part in (windows.fused, windows.cells, windows.nuclei))
             asked = torch.as_tensor(names[at[other]], device=fused.device)
             evidence[at[other]] = class_evidence(model.network, fused, cells, nuclei, asked)[1].cpu().numpy()

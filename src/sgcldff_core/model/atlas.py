@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from sgcldff_core.errors import ConfigError, CorruptModelError
 from sgcldff_core.files import written_atomically
@@ -107,7 +108,7 @@ class CellAtlas:
         logits = share[:, None] * np.log(named[:, own] + _LEAST)
         logits += (1 - share[:, None]) * np.log(network / known_mass.clip(1e-12) + _LEAST)
         told = probabilities.copy()
-        told[:, columns] = _softmax(logits) * known_mass
+        told[:, columns] = softmax(logits, axis=1) * known_mass
         return told
 
     def name(self, measures: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -131,7 +132,7 @@ class CellAtlas:
         alike = _kernel(self._standard(measures), self._cells[0])
         weights, sharpness, _ = self._fitted
         share = _SHARE * np.clip(2 - _distance(alike.max(axis=1)) / self._usual, 0, 1)
-        return _softmax(sharpness * (alike @ weights)), share
+        return softmax(sharpness * (alike @ weights), axis=1), share
 
     @property
     def right_by_itself(self) -> float:
@@ -167,7 +168,7 @@ class CellAtlas:
         scores = wanted - weights / np.diag(inverse)[:, None]
 
         def unlikelihood(sharpness: float) -> float:
-            own = _softmax(sharpness * scores)[np.arange(len(numbers)), numbers]
+            own = softmax(sharpness * scores, axis=1)[np.arange(len(numbers)), numbers]
             return -float(np.log(own + 1e-9).mean())
 
         sharpness = float(minimize_scalar(unlikelihood, bounds=(0.1, _SHARPEST), method="bounded").x)
@@ -239,8 +240,3 @@ def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float6
 
 def _distance(alike: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(-np.log(np.maximum(alike, 1e-300)) / _WIDTH)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))

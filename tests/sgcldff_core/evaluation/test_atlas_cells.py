@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sgcldff_core.evaluation.atlas_cells import atlas_of, enlarge_atlas
-from sgcldff_core.inference import predict_image
+from sgcldff_core.inference import predict_image, windows
 from sgcldff_core.model import Model, load_model, save_model
 from sgcldff_core.sample import Sample
 from sgcldff_core.smear import SmearSettings, make_smear
@@ -40,7 +40,8 @@ def test_found_cells_are_kept_under_the_names_that_are_annotated(model: Model, f
 def test_what_has_no_outline_or_no_known_class_is_passed_over(model: Model, fields: list[Sample]) -> None:
     strange = replace(fields[0], classes=dict.fromkeys(fields[0].classes or {}, "blast"))
     bare = replace(fields[1], labels=None, nucleus=None, classes=None)
-    assert atlas_of([strange, bare], model).classes == ()
+    published = replace(fields[2], split="test")  # what a data set keeps for judging is in no atlas
+    assert atlas_of([strange, bare, published], model).classes == ()
 
 
 def test_names_come_from_network_and_atlas_together(model: Model, fields: list[Sample]) -> None:
@@ -59,6 +60,25 @@ def test_names_come_from_network_and_atlas_together(model: Model, fields: list[S
     assert both.cells["class"].tolist() == [model.config.classes[k] for k in named]
     assert both.evidence is not None
     np.testing.assert_allclose(both.evidence["confidence"], both.cells["confidence"], atol=1e-4)
+
+
+def test_a_crowded_field_of_which_few_cells_get_another_name(
+    model: Model, fields: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells are explained some at a time; of some none has another name than the network gave it."""
+    monkeypatch.setattr(windows.cell_windows, "__kwdefaults__", {"margin": 0.0, "chunk": 1})
+    image = fields[0].read_image()
+    alone = predict_image(image, model)
+    assert len(alone.cells) > 1
+
+    class OneRenamed:
+        def opinion(self, _: object, probabilities: np.ndarray, __: object) -> np.ndarray:
+            told = probabilities.copy()
+            told[0] = np.roll(told[0], 1)
+            return told
+
+    both = predict_image(image, replace(model, atlas=OneRenamed()))  # type: ignore[arg-type]
+    assert (both.cells["class"] != alone.cells["class"]).tolist() == [True, *[False] * (len(alone.cells) - 1)]
 
 
 def test_an_atlas_grows_with_what_a_model_that_goes_on_has_learned(

@@ -40,6 +40,8 @@ def test_any_other_model_held_out_what_it_notes(model: Model, tmp_path: Path) ->
 def test_without_anything_held_out_no_review_can_be_fitted(model: Model) -> None:
     with pytest.raises(ConfigError, match="did not learn from, and m notes none"):
         held_out_cells(model, [(model, {"a"})], [])
+    with pytest.raises(ConfigError, match="none is given"):
+        held_out_cells(model, [], [])
 
 
 def test_a_rule_names_the_images_that_it_must_not_be_judged_on(model: Model) -> None:
