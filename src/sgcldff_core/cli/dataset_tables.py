@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 from rich import box
 from rich.markup import escape
 from rich.table import Table
@@ -13,11 +14,12 @@ from rich.text import Text
 from sgcldff_core.datasets.catalog import PublicDataset
 from sgcldff_core.datasets.conversion import Conversion
 from sgcldff_core.datasets.kinds import NOT_LEUKOCYTES
+from sgcldff_core.datasets.near_duplicates import NearDuplicate
 from sgcldff_core.datasets.report import Problem
 from sgcldff_core.datasets.summary import UNKNOWN, ClassSummary, DatasetSummary, SourceSummary
 from sgcldff_core.taxonomy import colour_of
 
-__all__ = ["class_table", "conversion_lines", "public_table", "source_table", "summary_lines"]
+__all__ = ["class_table", "conversion_lines", "duplicate_table", "public_table", "source_table", "summary_lines"]
 
 _KINDS = ("masks", "nuclei", "classes", "boxes", "points", "image class")
 _SPLITS = ("train", "val", "test")
@@ -128,6 +130,27 @@ def summary_lines(summary: DatasetSummary, *, all_files: bool) -> Iterator[Text]
         yield Text("! ", style="yellow").append(finding, style="default")
     yield from _problem_lines(summary, "left out as unusable", summary.unusable, "red", all_files)
     yield from _problem_lines(summary, "mended or noted", summary.notes, "dim", all_files)
+
+
+def duplicate_table(pairs: Sequence[NearDuplicate]) -> Table:
+    """Return one row for every pair of images that show the same cell.
+
+    Parameters
+    ----------
+    pairs : sequence of NearDuplicate
+        What was found.
+    """
+    table = _table(None)
+    for title in ("image", "shows the cell of", "called", "and"):
+        table.add_column(title, overflow="fold")
+    for title in ("cell", "around it"):
+        table.add_column(title, justify="right")
+    for pair in pairs:
+        called = [escape(name or "") for name in pair.classes]
+        alike = ["" if np.isnan(value) else f"{value:.2f}" for value in (pair.inside, pair.outside)]
+        style = "bold red" if pair.two_names else None
+        table.add_row(escape(pair.one), escape(pair.other), *called, *alike, style=style)
+    return table
 
 
 def conversion_lines(done: Conversion) -> Iterator[Text]:
