@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from scipy.optimize import minimize_scalar
+from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 from sgcldff_core.errors import ConfigError, CorruptModelError
@@ -129,10 +130,10 @@ class CellAtlas:
         share : ndarray
             (M,) float64 in [0, 0.5].
         """
-        alike = _kernel(self._standard(measures), self._cells[0])
+        apart = _apart(self._standard(measures), self._cells[0])
         weights, sharpness, _ = self._fitted
-        share = _SHARE * np.clip(2 - _distance(alike.max(axis=1)) / self._usual, 0, 1)
-        return softmax(sharpness * (alike @ weights), axis=1), share
+        share = _SHARE * np.clip(2 - apart.min(axis=1) / self._usual, 0, 1)
+        return softmax(sharpness * (_alike(apart) @ weights), axis=1), share
 
     @property
     def right_by_itself(self) -> float:
@@ -158,11 +159,10 @@ class CellAtlas:
     @cached_property
     def _fitted(self) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
         """Weights of the cells; how sharp scores are, which makes them honest; scores of cells left out."""
-        cells, numbers = self._cells
-        count = len(self.known)
+        numbers, count = self._cells[1], len(self.known)
         # A rare class may not be drowned: its cells are held to their names the closer.
         ridge = _RIDGE * np.sqrt(count * np.bincount(numbers, minlength=count)[numbers] / len(numbers))
-        inverse = np.linalg.inv(_kernel(cells, cells) + np.diag(ridge))
+        inverse = np.linalg.inv(_alike(self._own_distances) + np.diag(ridge))
         wanted = np.eye(count)[numbers] - 1 / count
         weights = inverse @ wanted
         scores = wanted - weights / np.diag(inverse)[:, None]
@@ -177,9 +177,12 @@ class CellAtlas:
     @cached_property
     def _usual(self) -> float:
         """How far a cell of the atlas is from the one most like it, but for the strangest."""
-        alike = _kernel(self._cells[0], self._cells[0])
-        np.fill_diagonal(alike, 0)
-        return float(np.quantile(_distance(alike.max(axis=1)), 1 - _STRANGE)) + 1e-9
+        others = self._own_distances + np.diag(np.full(len(self._cells[0]), np.inf))
+        return float(np.quantile(others.min(axis=1), 1 - _STRANGE)) + 1e-9
+
+    @cached_property
+    def _own_distances(self) -> NDArray[np.float64]:
+        return _apart(self._cells[0], self._cells[0])
 
     def _standard(self, measures: NDArray[np.float32]) -> NDArray[np.float64]:
         mean, spread = self._scale
@@ -233,10 +236,10 @@ def read_atlas(folder: Path) -> CellAtlas | None:
         ) from broken
 
 
-def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    apart = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
-    return np.asarray(np.exp(-_WIDTH * np.maximum(apart, 0) / a.shape[1]))
+def _apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean squared difference of each to each."""
+    return np.asarray(cdist(one, other, "sqeuclidean") / one.shape[1])
 
 
-def _distance(alike: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(-np.log(np.maximum(alike, 1e-300)) / _WIDTH)
+def _alike(apart: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.exp(-_WIDTH * apart))
