@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sgcldff_core.adaptation.scoring import UnsupervisedScore, look_at_all, score
+from sgcldff_core.adaptation.scoring import UnsupervisedScore, agreement, look_at_all, score
 from sgcldff_core.adaptation.self_training import SelfTraining, between, self_train
 from sgcldff_core.adaptation.stains import StainStatistics, macenko, reinhard, stain_statistics
 from sgcldff_core.adaptation.statistics import (
@@ -36,7 +36,8 @@ FROZEN = "frozen"
 """Name of the candidate that is the model as it came."""
 
 _MARGIN = 0.004  # of the score, by which a candidate has to be better than the model as it came
-_LARGEST_COST = 0.005  # of the score, on images of the source: 0.008 went with a loss of 3.7 points of IoU
+_LARGEST_COST = 0.1
+_LEAST_SALIENT = 0.1  # below the model as it came: less is no better outline, but another thing that is outlined
 _WEIGHTS = (1.0, 0.5, 0.25)  # of the target's statistics, and of a student: from the largest on
 _LEARNING = SelfTraining()
 _ROUNDS = 2  # of self-training: the first student outlines what its teacher did not find
@@ -60,8 +61,8 @@ class Candidate:
     score : UnsupervisedScore
         On the images of the laboratory.
     cost : float or None
-        By how much its score on images of the source is below that of the model as it came; None
-        where there are no such images.
+        1 - IoU of its outlines on images of the source with those of the model as it came, which
+        knows these; None where there are no such images.
     rejected : str
         Why it may not be chosen; empty where it may.
     """
@@ -200,7 +201,6 @@ class _Trial:
         say(FROZEN)
         self.looks = {FROZEN: look_at_all(images, model)}
         self.before = look_at_all(reference, model) if reference else []
-        self.score_before = score(self.before).total if reference else 0.0
         self.candidates = [Candidate(FROZEN, model, score(self.looks[FROZEN]), 0.0 if reference else None)]
 
     def change_colours(self, stains: Mapping[str, StainStatistics]) -> None:
@@ -214,11 +214,14 @@ class _Trial:
     def move_statistics(self) -> None:
         fill = self.model.network.mean
         moments = activation_moments(self.model.network, cell_windows([look.view for look in self.before], fill))
-        target = cell_windows([look.view for look in self.looks[FROZEN]], fill)
-        for weight in _WEIGHTS:
-            network = with_statistics(self.model.network, target, weight, moments)
-            if self._try(f"statistics {weight:g}", replace(self.model, network=network, sha256="")):
-                break  # a smaller step would do less on the target and need not be asked
+        # After the best change of colours too: what a linear map cannot undo is left for them.
+        for start in dict.fromkeys((self.candidates[0], _best(self.candidates))):
+            target = cell_windows([look.view for look in self.looks[start.name]], fill)
+            after = "" if start.name == FROZEN else f" after {start.name}"
+            for weight in _WEIGHTS:
+                network = with_statistics(self.model.network, target, weight, moments)
+                if self._try(f"statistics {weight:g}{after}", replace(start.model, network=network, sha256="")):
+                    break  # a smaller step would do less on the target and need not be asked
 
     def train_on_sure_cells(self, learning: SelfTraining) -> None:
         teacher = _best(self.candidates)
@@ -232,20 +235,24 @@ class _Trial:
                 return  # nothing is sure: there is nothing to learn from
             looks = look_at_all(self.images, student) if number + 1 < _ROUNDS else []
         for weight in _WEIGHTS:
-            network = between(self.model.network, student.network, weight)
+            network = between(teacher.model.network, student.network, weight)
             name = f"self-training {weight:g} from {teacher.name}"
-            if self._try(name, replace(student, network=network, sha256="")):
+            if self._try(name, replace(student, network=network, sha256=""), teacher.score):
                 break
 
-    def _try(self, name: str, changed: Model) -> bool:
+    def _try(self, name: str, changed: Model, teacher: UnsupervisedScore | None = None) -> bool:
         """Score a candidate on the laboratory and on the source; tell whether it may be chosen."""
         self.say(name)
         self.looks[name] = look_at_all(self.images, changed)
-        cost = self._cost(changed)
+        signs, cost = score(self.looks[name]), self._cost(changed)
+        if teacher is not None:  # a student was taught to be sure: that it is says nothing for it
+            signs = replace(signs, sure=min(signs.sure, teacher.sure))
         rejected = ""
         if cost is not None and cost > _LARGEST_COST:
-            rejected = f"scores {cost:.3f} less on the source"
-        self.candidates.append(Candidate(name, changed, score(self.looks[name]), cost, rejected))
+            rejected = f"outlines {cost:.1%} otherwise on the source"
+        elif signs.salient < self.candidates[0].score.salient - _LEAST_SALIENT:
+            rejected = "leaves what is salient"
+        self.candidates.append(Candidate(name, changed, signs, cost, rejected))
         return not rejected
 
     def _cost(self, changed: Model) -> float | None:
@@ -254,4 +261,4 @@ class _Trial:
         same_weights = changed.network is self.model.network
         if same_weights and changed.stain and not any(map(changed.stain.concerns, self.reference)):
             return 0.0  # what is looked at in the same way is seen in the same way
-        return self.score_before - score(look_at_all(self.reference, changed)).total
+        return 1 - agreement(self.before, look_at_all(self.reference, changed))
