@@ -21,7 +21,7 @@ from sgcldff_core.errors import DataError
 if TYPE_CHECKING:
     from sgcldff_core.sample import Sample
 
-__all__ = ["NearDuplicate", "find_near_duplicates"]
+__all__ = ["NearDuplicate", "find_near_duplicates", "overlap"]
 
 _DIAMETER = 96  # px that the cells of a source have when they are compared, as a median
 _WINDOW = 160  # px of the window around one
@@ -46,6 +46,8 @@ class NearDuplicate:
     inside, outside : float
         Correlation of the fine structure of the cell, and of what is around it, in [-1, 1]; NaN where
         too little of it is in both.
+    shift : tuple of int
+        Row and column of the one image at which the origin of the other lies, in px, to a hundredth of a cell.
     """
 
     one: str
@@ -53,6 +55,7 @@ class NearDuplicate:
     classes: tuple[str | None, str | None]
     inside: float
     outside: float
+    shift: tuple[int, int]
 
     @property
     def two_names(self) -> bool:
@@ -69,6 +72,7 @@ class _Portrait:
     structure: NDArray[np.float32]
     cell: NDArray[np.bool_]
     corner: NDArray[np.intp]
+    scale: float
     spectrum: NDArray[np.complex64]
 
 
@@ -142,7 +146,7 @@ def _portrait(sample: Sample, label: int, mask: NDArray[np.bool_], scale: float)
     corner = np.array([axis.min() for axis in np.nonzero(cell)])
     window = _window(structure * ndimage.gaussian_filter(cell.astype(np.float32), 2), corner)
     told = (sample.classes or {}).get(label)
-    return _Portrait(sample, told, structure, cell, corner, fft.rfft2(window).astype(np.complex64))
+    return _Portrait(sample, told, structure, cell, corner, scale, fft.rfft2(window).astype(np.complex64))
 
 
 def _window(structure: NDArray[np.float32], corner: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -170,20 +174,34 @@ def _candidates(known: list[_Portrait], new: _Portrait) -> list[tuple[int, tuple
 
 def _compared(one: _Portrait, other: _Portrait, shift: tuple[int, int]) -> NearDuplicate:
     """Lay one image over the other, and compare cells and surroundings."""
-    a, b = _overlap(one.structure.shape, other.structure.shape, *shift)
+    a, b = overlap(one.structure.shape, other.structure.shape, *shift)
     both = one.cell[a] & other.cell[b]
     neither = ~(one.cell[a] | other.cell[b])
     inside, outside = (
         _correlation(one.structure[a], other.structure[b], ndimage.binary_erosion(part, iterations=_RIM))
         for part in (both, neither)
     )
-    return NearDuplicate(one.sample.name, other.sample.name, (one.told, other.told), inside, outside)
+    y, x = (round(s / one.scale) for s in shift)
+    return NearDuplicate(one.sample.name, other.sample.name, (one.told, other.told), inside, outside, (y, x))
 
 
-def _overlap(
+def overlap(
     one: tuple[int, ...], other: tuple[int, ...], y: int, x: int
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return what two images share of each, where the other's origin lies at (y, x) of the one."""
+    """Return what two images share: rows and columns of the one, and of the other.
+
+    Parameters
+    ----------
+    one, other : tuple of int
+        Their shapes.
+    y, x : int
+        Where in the one the origin of the other lies.
+
+    Returns
+    -------
+    tuple of tuple of slice
+        Of equal sizes; empty where they share nothing.
+    """
     starts = [max(0, s) for s in (y, x)]
     stops = [max(start, min(n, m + s)) for start, n, m, s in zip(starts, one, other, (y, x), strict=True)]
     rows, columns = (slice(start, stop) for start, stop in zip(starts, stops, strict=True))

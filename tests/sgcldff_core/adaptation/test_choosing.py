@@ -9,13 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sgcldff_core.adaptation import Candidate, SelfTraining, adapt, keep, known_stains, place_for, stain_statistics
-from sgcldff_core.adaptation.choosing import choose
-from sgcldff_core.adaptation.scoring import UnsupervisedScore, look_at_all, score
+from sgcldff_core.adaptation import (
+    Candidate,
+    SelfTraining,
+    adapt,
+    choosing,
+    keep,
+    known_stains,
+    place_for,
+    stain_statistics,
+)
+from sgcldff_core.adaptation.choosing import _LARGEST_COST, _LEAST_SALIENT, choose
+from sgcldff_core.adaptation.scoring import UnsupervisedScore, agreement, look_at_all, score
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model import Model, load_model
 from sgcldff_core.model.stain import StainTransform
 
+PIXEL = np.zeros((1, 1, 3), np.uint8)
 GOOD = UnsupervisedScore(1.0, 0.97, 0.95, 0.8)
 MATRIX = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
@@ -51,6 +61,76 @@ def test_the_score_falls_where_colours_make_the_network_fail(shipped: Model, sou
     assert all(0 <= getattr(good, sign) <= 1 for sign in ("found", "firm", "sure", "salient"))
 
 
+def test_what_the_prior_says_has_no_part_in_the_score() -> None:
+    """It knows nothing of a crowd of red cells: better outlines may agree less with it."""
+    assert replace(GOOD, salient=0.2).total == GOOD.total
+    assert replace(GOOD, firm=0.9).total < GOOD.total
+    assert UnsupervisedScore(0.0, 1, 1, 1).total == 0
+
+
+def test_outlines_agree_with_themselves_and_less_with_those_of_another_model(
+    shipped: Model, source_images: list[np.ndarray]
+) -> None:
+    small = load_model("leukocytes-small")  # finds other scales, so that its looks are of another size
+    one, other = (look_at_all(source_images[:2], model) for model in (shipped, small))
+    assert one[0].view.foreground.shape != other[0].view.foreground.shape
+    assert agreement(one, one) == 1
+    assert 0.7 < agreement(one, other) < 1
+    bare = look_at_all([np.full((80, 80, 3), 230, np.uint8)], shipped)
+    assert agreement(bare, bare) == 1
+    assert agreement(one[:1], bare) == 0
+
+
+class Scripted:
+    """Stands in for looking: each model is seen as the test wants it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, signs: dict[str, UnsupervisedScore], costs: dict[str, float]):
+        self.signs, self.costs, self.said = signs, costs, ""
+        monkeypatch.setattr(choosing, "look_at_all", lambda _images, _model: [self.said])
+        monkeypatch.setattr(choosing, "score", lambda looks: self.signs[looks[0]])
+        monkeypatch.setattr(choosing._Trial, "_cost", lambda _self, _changed: self.costs[self.said])
+        monkeypatch.setattr(choosing, "self_train", lambda teacher, *_: teacher)
+        monkeypatch.setattr(choosing, "between", lambda one, _other, _share: one)
+
+    def say(self, what: str) -> None:
+        self.said = what if what in self.signs else self.said
+
+
+def test_a_student_is_not_taken_for_its_sureness_which_it_was_taught(
+    shipped: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = {"frozen": GOOD, "self-training 1 from frozen": replace(GOOD, sure=0.999)}
+    script = Scripted(monkeypatch, taught, dict.fromkeys(taught, 0.0))
+    trial = choosing._Trial(shipped, [PIXEL], [PIXEL], script.say)
+    trial.train_on_sure_cells(SelfTraining())
+    assert trial.candidates[1].score.sure == GOOD.sure
+    assert choose(trial.candidates).chosen.name == "frozen"
+    script.signs["self-training 1 from frozen"] = replace(GOOD, firm=0.99, sure=0.999)
+    trial.candidates.pop()
+    trial.train_on_sure_cells(SelfTraining())
+    assert choose(trial.candidates).chosen.name == "self-training 1 from frozen"
+
+
+def test_what_leaves_the_salient_or_changes_the_source_is_rejected(
+    shipped: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("frozen", "nonsense", "forgetful", "fair")
+    better = replace(GOOD, firm=0.99)
+    script = Scripted(
+        monkeypatch,
+        dict(zip(names, (GOOD, replace(better, salient=0.6), better, replace(better, salient=0.75)), strict=True)),
+        dict(zip(names, (0.0, 0.0, 0.2, 0.02), strict=True)),
+    )
+    trial = choosing._Trial(shipped, [PIXEL], [PIXEL], script.say)
+    assert [trial._try(name, shipped) for name in names[1:]] == [False, False, True]
+    assert [c.rejected for c in trial.candidates] == [
+        "",
+        "leaves what is salient",
+        "outlines 20.0% otherwise on the source",
+        "",
+    ]
+
+
 def test_every_way_is_tried_and_the_chosen_one_is_a_model_like_others(
     shipped: Model, source_images: list[np.ndarray], target_images: list[np.ndarray], tmp_path: Path
 ) -> None:
@@ -62,8 +142,9 @@ def test_every_way_is_tried_and_the_chosen_one_is_a_model_like_others(
     assert names[:4] == ["frozen", "macenko to wright", "reinhard to wright", "statistics 1"]
     assert names[-1].startswith("self-training")
     assert set(told) >= set(names)
+    least = adaptation.candidates[0].score.salient - _LEAST_SALIENT
     for tried in adaptation.candidates:
-        assert bool(tried.rejected) == (tried.cost > 0.005)
+        assert bool(tried.rejected) == (tried.cost > _LARGEST_COST or tried.score.salient < least)
     assert adaptation.candidates[2].cost == 0  # a change of colours leaves the model's own stain alone
     before = {k: v.clone() for k, v in shipped.network.state_dict().items()}
     assert all(v.equal(before[k]) for k, v in load_model().network.state_dict().items())

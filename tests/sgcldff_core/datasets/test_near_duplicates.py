@@ -53,6 +53,7 @@ def test_a_cell_photographed_again_is_found_among_others_like_it(others: list[Sa
     assert pairs[0].inside > 0.8
     assert pairs[0].outside > 0.8
     assert not pairs[0].two_names
+    assert pairs[0].shift == pytest.approx((31, 22), abs=1)
     assert seen == ["first", "other0", "other1", "other2", "other3", "second"]
 
 
