@@ -1,4 +1,4 @@
-"""Tell how well the annotation of the public sets agrees with itself: on cells that were photographed and annotated twice.
+"""Tell how well the annotation of the public sets agrees with itself, on cells that were photographed twice.
 
     python benchmarks/annotation_repeats.py ../shared/data/zheng ../shared/data/bccd
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,10 @@ from rich.console import Console
 from scipy.stats import binomtest, bootstrap
 
 from sgcldff_core.datasets.near_duplicates import NearDuplicate, find_near_duplicates, overlap
-from sgcldff_core.sample import Sample
 from sgcldff_core.training import read_annotated
+
+if TYPE_CHECKING:
+    from sgcldff_core.sample import Sample
 
 NEAR = 4  # px around the shift that was found
 
