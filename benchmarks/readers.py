@@ -6,12 +6,13 @@ Three readers name every annotated cell of the folds that the trials judged, non
 of the trial; the kernel of the atlas on measured cells; and the same kernel on what EfficientNet-Lite0, as ImageNet
 left it, makes of cytoplasm and nucleus at stride 16. The last two learn from the annotated outlines of all
 other folds. Cells that all three call something else than the annotation does are drawn on a sheet, with both names.
+With --review it prints how much the doubts of a model with an atlas are worth, with and without those cells.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +25,15 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 from scipy import ndimage
 from scipy.spatial.distance import cdist
+from scipy.stats import entropy
 from skimage.transform import resize
 from torch.nn import functional as F
 
 from sgcldff_core.datasets import open_dataset
 from sgcldff_core.evaluation.crossval import FOLDS
 from sgcldff_core.evaluation.folds import read_folds
-from sgcldff_core.evaluation.named_cells import CellKey, named_cells
+from sgcldff_core.evaluation.named_cells import CellKey, NamedCells, named_cells
+from sgcldff_core.evaluation.review_figures import auroc
 from sgcldff_core.evaluation.trial import read_trial
 from sgcldff_core.model.cell_measures import measure_cells
 from sgcldff_core.training.split import without_copies
@@ -57,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with zheng/ and bccd/")
     parser.add_argument("--trials", type=Path, nargs="+", required=True)
+    parser.add_argument("--review", type=Path, nargs="+", default=[], help="the same trials with an atlas")
     parser.add_argument("--sheet", type=Path, help="PNG of the cells that all readers call otherwise")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -83,11 +87,23 @@ def main() -> None:
         say(f"{reader:<10} names {np.mean(found == true):.3f} of {len(keys)} cells right")
     wrong = np.all([found != true for found in called.values()], axis=0)
     say(f"all three say otherwise than the annotation: {wrong.sum()}; at least one is right: {1 - wrong.mean():.3f}")
+    if options.review:
+        review(named_cells([i for folder in options.review for i in read_trial(folder).images]), keys, wrong, say)
     if options.sheet:
         rows = [(keys[i], judged.classes[true[i]], judged.classes[network[i]]) for i in np.flatnonzero(wrong)]
         draw(
             options.sheet, [(cells[key].crop, f"{key.name}: {told}", f"network: {found}") for key, told, found in rows]
         )
+
+
+def review(told: NamedCells, keys: list[CellKey], against: NDArray[np.bool_], say: Callable[[str], None]) -> None:
+    """Print how well the entropy of network and atlas finds wrong names, and those that are not against all readers."""
+    rows = [told.keys.index(key) for key in keys]
+    odds = told.probabilities[rows]
+    doubt, wrong = entropy(odds, axis=1), odds.argmax(axis=1) != told.annotated[rows]
+    some, rest = auroc(wrong, doubt), auroc(wrong[~against], doubt[~against])
+    say(f"entropy of both finds {wrong.sum()} wrong names with AUROC {some:.3f}")
+    say(f"the {wrong[~against].sum()} of them that a reader has right with {rest:.3f}")
 
 
 def annotated_cells(data: Path) -> Iterator[tuple[CellKey, Cell]]:
