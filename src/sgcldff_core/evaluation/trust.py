@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from sgcldff_core.adaptation.choosing import MOST_IMAGES
+from sgcldff_core.adaptation.stains import StainStatistics, stain_statistics
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.evaluation.atlas_cells import atlas_of
 from sgcldff_core.evaluation.crossval import FOLDS
@@ -23,13 +27,16 @@ if TYPE_CHECKING:
     from sgcldff_core.model import Model
     from sgcldff_core.sample import Sample
 
-__all__ = ["held_out_cells", "held_out_groups", "with_known_images", "with_review"]
+__all__ = ["held_out_cells", "held_out_groups", "stains_by_source", "with_known_images", "with_review"]
 
 Report = Callable[[str, int, int], None]
 
 
 def with_known_images(model: Model, samples: Sequence[Sample], report: Report | None = None) -> Model:
     """Return a model that knows the stains and the looks of the images that it learned from.
+
+    Its description notes the stain of each source too, to which `sgcldff_core.adaptation.adapt` can then bring
+    another laboratory's without any image of the old ones.
 
     Parameters
     ----------
@@ -42,7 +49,37 @@ def with_known_images(model: Model, samples: Sequence[Sample], report: Report | 
     """
     step = None if report is None else lambda done, total: report("measuring stains", done, total)
     seen = measure(samples, step)
-    return replace(model, known_stains=fit_known_stains(seen), known_smears=fit_known_smears(seen))
+    stains = {name: stain.to_dict() for name, stain in stains_by_source(samples, model.config.prior).items()}
+    return replace(
+        model,
+        known_stains=fit_known_stains(seen),
+        known_smears=fit_known_smears(seen),
+        training={**model.training, "stains": stains},
+    )
+
+
+def stains_by_source(samples: Sequence[Sample], prior: str) -> dict[str, StainStatistics]:
+    """Return the stain of each source, as some images of it show it.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        What a model learned from.
+    prior : str
+        Saliency prior that tells leukocytes.
+
+    Returns
+    -------
+    dict of str to StainStatistics
+        Without sources in which no image shows both stained cells and empty slide.
+    """
+    found = {}
+    for source in dict.fromkeys(s.source for s in samples):
+        own = [s for s in samples if s.source == source]
+        some = np.unique(np.linspace(0, len(own) - 1, min(MOST_IMAGES, len(own))).round().astype(int))
+        with suppress(ConfigError):  # crops without any glass
+            found[source] = stain_statistics((own[i].read_image() for i in some), prior)
+    return found
 
 
 def held_out_groups(folder: Path | str, model: Model) -> set[str]:

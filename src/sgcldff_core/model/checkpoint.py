@@ -228,7 +228,7 @@ def save_parts(model: Model, source: Path | str, folder: Path | str) -> Path:
     Parameters
     ----------
     model : Model
-        As it was loaded from `source`, but for known stains, known smears, review or atlas.
+        As it was loaded from `source`, but for known stains, known smears, review, atlas and what `training` notes.
     source : Path or str
         Its folder.
     folder : Path or str
@@ -243,7 +243,8 @@ def save_parts(model: Model, source: Path | str, folder: Path | str) -> Path:
     description = describe(source)
     if description.get("sha256") != model.sha256:
         raise ConfigError(f"{source} holds other weights than model {model.name}; load the model from there")
-    parts = {key: part.to_dict() for key in _PARTS if (part := getattr(model, key)) is not None}
+    parts: dict[str, Any] = {key: part.to_dict() for key in _PARTS if (part := getattr(model, key)) is not None}
+    parts["training"] = dict(model.training)
     if folder.resolve() != source.resolve():
         folder.mkdir(parents=True, exist_ok=True)
         for file in (_WEIGHTS, MEMORY, _CARD):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from sgcldff_core.cli.app import app
 from sgcldff_core.errors import ConfigError
-from sgcldff_core.model import load_model
+from sgcldff_core.model import find_model, load_model
 from sgcldff_core.smear import SmearSettings, make_smear
 
 
@@ -43,8 +45,22 @@ def test_a_model_is_written_and_the_scores_are_shown(images: Path, tmp_path: Pat
     assert kept.stain is None
 
 
+def test_the_stains_that_a_model_notes_are_tried_without_a_reference(images: Path, tmp_path: Path) -> None:
+    done = run("leukocytes-small", images, "--out", tmp_path / "here")
+    assert done.exit_code == 0, done.output
+    assert "only with --reference" not in done.stderr
+    for name in ("macenko to zheng1", "reinhard to zheng2", "macenko to bccd"):
+        assert name in done.stdout
+    assert "statistics" not in done.stdout  # what that costs on the old images cannot be told
+
+
 def test_without_knowledge_of_the_source_it_says_so(images: Path, tmp_path: Path) -> None:
-    done = run("leukocytes", images, "--out", tmp_path / "here")
+    shutil.copytree(find_model("leukocytes-small"), tmp_path / "ignorant")
+    file = tmp_path / "ignorant" / "model.json"
+    description = json.loads(file.read_text(encoding="utf-8"))
+    del description["training"]["stains"]
+    file.write_text(json.dumps(description), encoding="utf-8")
+    done = run(tmp_path / "ignorant", images, "--out", tmp_path / "here")
     assert done.exit_code == 0, done.output
     assert "only with --reference" in done.stderr
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from sgcldff_core.adaptation import known_stains
 from sgcldff_core.cli.app import app
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model import find_model, load_model
@@ -25,6 +26,12 @@ def test_a_model_learns_what_it_knows(make_data: Callable[..., Path], tmp_path: 
     assert after.known_stains is not None
     assert after.known_stains != before.known_stains
     assert len(after.known_stains.stains) == 1
+    (source,) = known_stains(after)
+    assert source == after.known_stains.stains[0].name
+    assert known_stains(after)[source].images > 0  # so that another laboratory's can be brought to it
+    assert {k: v for k, v in after.training.items() if k != "stains"} == {
+        k: v for k, v in before.training.items() if k != "stains"
+    }
     assert after.known_smears != before.known_smears
     assert (tmp_path / "told" / "CARD.md").read_bytes() == (find_model("leukocytes-small") / "CARD.md").read_bytes()
 
@@ -40,7 +47,9 @@ def test_the_share_is_a_share(make_data: Callable[..., Path], tmp_path: Path) ->
 def test_the_shipped_models_know_and_judge(name: str) -> None:
     model = load_model(name)
     assert model.known_stains is not None
-    assert {stain.name for stain in model.known_stains.stains} == {"zheng1", "zheng2", "bccd"}
+    assert (
+        {stain.name for stain in model.known_stains.stains} == {"zheng1", "zheng2", "bccd"} == set(known_stains(model))
+    )
     assert model.known_smears is not None
     assert model.review is not None
     assert model.review.fitted_on["share"] == 0.2
