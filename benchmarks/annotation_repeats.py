@@ -4,7 +4,7 @@
 
 Lays the two photographs of each pair (``sgcldff datasets duplicates``) over each other, to the pixel at which the
 masks agree best, and prints the IoU of the two masks within what both photographs show, with 95 % bootstrap
-intervals over pairs; and how many cells bear two names. No model can be expected to agree better with such masks.
+intervals over pairs; and how many cells bear two names.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sgcldff_core.datasets import open_dataset
+from sgcldff_core.datasets.known_duplicates import shown_first
 from sgcldff_core.evaluation.assessment import ImageAssessment, summarise
 from sgcldff_core.evaluation.trial import read_trial
 from sgcldff_core.training.split import without_copies
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--trials", type=Path, nargs="+", required=True)
     options = parser.parse_args()
     samples = without_copies([s for name in ("zheng", "bccd") for s in open_dataset(options.data / name)])
-    groups = {(s.source, s.name): s.group for s in samples if s.split != "test"}
+    groups = {(s.source, s.name): shown_first(s.group) for s in samples if s.split != "test"}
     judged: list[ImageAssessment] = []
     new: list[ImageAssessment] = []
     for folder in options.trials:

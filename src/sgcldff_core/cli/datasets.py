@@ -190,20 +190,22 @@ def duplicates_command(
     """List images that show the same cell, photographed or cut out twice, and cells that bear two names.
 
     Both of a pair belong on one side of a split: give them the same group (formats curated and coco).
-    Of Zheng 1 and BCCD the pairs are known and kept together already.
+    The 29 pairs of Zheng 1 and BCCD are known, and no split that is drawn parts them.
 
     Exit code 0: all well; 1: an image could not be used, and is named.
     """
     from sgcldff_core.datasets.near_duplicates import find_near_duplicates
     from sgcldff_core.training import read_annotated
 
-    samples, failures = read_annotated(paths)
+    samples, told = read_annotated(paths)
+    failures = list(told)
     with _counting("comparing") as step:
-        pairs = find_near_duplicates(samples, watch=step)
+        pairs = find_near_duplicates(samples, watch=step, failed=failures.append)
     if pairs:
         stdout.print(duplicate_table(pairs))
-    two_names = sum(pair.two_names for pair in pairs)
-    stdout.print(f"{len(pairs)} pairs of images show the same cell; in {two_names} it bears two names")
+    stdout.print(
+        f"images that show the same cell: {len(pairs)}; cells with two names: {sum(p.two_names for p in pairs)}"
+    )
     for failure in failures:
         say_error(str(failure))
     raise typer.Exit(1 if failures else 0)

@@ -66,3 +66,7 @@ def trust_command(
     fitted = f"; review: {record}" if judges else ""
     stains = ", ".join(stain.name for stain in model.known_stains.stains) if model.known_stains else ""
     stdout.print(f"{out.name}: knows the stains of {stains}{fitted}", markup=False, soft_wrap=True)
+    noted = model.training["stains"]
+    if left := sorted({s.source for s in samples} - set(noted)):
+        why = "none of the images shows both stained cells and empty slide"
+        stdout.print(f"nothing can be brought to the stain of {', '.join(left)}: {why}", markup=False, soft_wrap=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgcldff_core.datasets.admission import admit_image
-from sgcldff_core.datasets.known_duplicates import group_of
 from sgcldff_core.datasets.layout import Format, folders_of, images_of
 from sgcldff_core.datasets.rasters import read_rgb
 from sgcldff_core.sample import Raster, Sample
@@ -27,7 +26,7 @@ _COPY = re.compile(r"_(\d+)_\d+")
 
 
 def field_group(stem: str) -> str:
-    """Return the group of a field, its masks, its crops, and of a second photograph of it: ``bccd/00008``.
+    """Return the group of a field, its masks and its crops: ``bccd/00008``.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ def field_group(stem: str) -> str:
         File name without suffix, as ``BloodImage_00008`` or, of a crop, ``_0_8``; either case.
     """
     crop = _CROP.fullmatch(stem)
-    return group_of("bccd/" + re.sub(r"^bloodimage_", "", (crop[1] if crop else stem).casefold()))
+    return "bccd/" + re.sub(r"^bloodimage_", "", (crop[1] if crop else stem).casefold())
 
 
 class BccdCrops(Format):

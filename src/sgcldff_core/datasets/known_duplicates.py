@@ -6,7 +6,7 @@ Two pairs of them bear two names: 060 and 090 of Zheng 1 (neutrophil, monocyte),
 
 from __future__ import annotations
 
-__all__ = ["group_of"]
+__all__ = ["shown_first"]
 
 _PAIRS = {
     "zheng1": "019=075 021=082 026=089 030=086 051=073 054=091 060=090 070=072 071=084 112=139",
@@ -23,8 +23,10 @@ _FIRST = {
 }
 
 
-def group_of(group: str) -> str:
-    """Return the group of an image: that of the first photograph of its cell.
+def shown_first(group: str) -> str:
+    """Return the group of the first photograph of what an image shows.
+
+    Groups keep their names, by which files of folds and models know them; whoever draws a split draws these.
 
     Parameters
     ----------

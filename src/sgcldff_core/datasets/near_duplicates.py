@@ -6,10 +6,11 @@ bears two names tells how sure the names are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TYPE_CHECKING
+from functools import partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["NearDuplicate", "find_near_duplicates", "overlap"]
 
+_Read = TypeVar("_Read")
+
 _DIAMETER = 96  # px that the cells of a source have when they are compared, as a median
 _WINDOW = 160  # px of the window around one
+_LARGEST_SCALE = 4.0  # smaller cells have no fine structure to enlarge
 _FINE, _COARSE = 1.0, 5.0  # px, standard deviations of the two Gaussians between which structure is looked for
 _CANDIDATE = 0.55  # correlation of two cells by themselves; round lymphocytes reach 0.83, the same cell 0.68 and more
 _INSIDE, _OUTSIDE = 0.6, 0.4  # correlation of cells and of what is around them; other cells have up to 0.83 and 0.26
@@ -67,6 +71,7 @@ class NearDuplicate:
 class _Portrait:
     """An image and its largest cell, at one scale for a source; spectrum of the cell, for the search."""
 
+    number: int
     sample: Sample
     told: str | None
     structure: NDArray[np.float32]
@@ -77,7 +82,10 @@ class _Portrait:
 
 
 def find_near_duplicates(
-    samples: Iterable[Sample], *, watch: Callable[[Sample], None] | None = None
+    samples: Iterable[Sample],
+    *,
+    watch: Callable[[Sample], None] | None = None,
+    failed: Callable[[DataError], None] | None = None,
 ) -> list[NearDuplicate]:
     """Find images of one source in which the same cell is shown, shifted but not turned.
 
@@ -88,55 +96,78 @@ def find_near_duplicates(
     Parameters
     ----------
     samples : iterable of Sample
-        Those without masks are passed over.
+        Those without masks are passed over. Every pair is compared: a thousand images of a source make half a million.
     watch : callable, optional
-        Called with each sample before its pixels are read.
+        Called with each sample before its masks are read, and before its pixels are.
+    failed : callable, optional
+        Called with what is wrong with a file that cannot be read, which is then passed over.
 
     Returns
     -------
     list of NearDuplicate
         In the order of the samples. Identical images are among them.
 
+    Raises
+    ------
+    DataError
+        If a file cannot be read, and nobody is to be told.
+
     Notes
     -----
     Cells are searched for by the peak of their cross-correlation, which the Fourier transform gives for
     all shifts at once; thresholds were set in view of Zheng 1 and BCCD.
     """
-    found = []
-    for _, same_source in groupby(samples, key=lambda s: s.source):
-        cells = [(sample, cell) for sample in same_source if (cell := _largest_cell(sample)) is not None]
+    by_source: dict[str, list[_Portrait]] = {}
+    scales: dict[str, float] = {}
+    cells = [
+        (sample, *cell)
+        for sample in _watched(samples, watch)
+        if (cell := _readable(partial(_largest_cell, sample), failed)) is not None
+    ]
+    for source in dict.fromkeys(sample.source for sample, _, _ in cells):
         # One scale for all: outlines of the same cell differ from photograph to photograph.
-        areas = [np.count_nonzero(mask) for _, (_, mask) in cells]
-        scale = _DIAMETER / np.sqrt(4 / np.pi * np.median(areas)) if areas else 1.0
-        portraits: list[_Portrait] = []
-        for sample, cell in cells:
-            if watch is not None:
-                watch(sample)
-            portrait = _portrait(sample, *cell, scale)
-            if portrait is not None:
-                found += [_compared(portraits[i], portrait, shift) for i, shift in _candidates(portraits, portrait)]
-                portraits.append(portrait)
-    same = [pair for pair in found if _is_same(pair)]
-    place = {name: i for i, name in enumerate(dict.fromkeys(n for pair in same for n in (pair.one, pair.other)))}
-    return sorted(same, key=lambda pair: (place[pair.one], place[pair.other]))
+        area = np.median([np.count_nonzero(mask) for sample, _, mask in cells if sample.source == source])
+        scales[source] = min(_DIAMETER / float(np.sqrt(4 / np.pi * area)), _LARGEST_SCALE)
+    found: list[tuple[int, int, NearDuplicate]] = []
+    for number, (sample, label, mask) in enumerate(cells):
+        if watch is not None:
+            watch(sample)
+        portrait = _readable(partial(_portrait, sample, label, mask, scales[sample.source], number), failed)
+        if portrait is not None:
+            known = by_source.setdefault(sample.source, [])
+            pairs = [(known[i], _compared(known[i], portrait, shift)) for i, shift in _candidates(known, portrait)]
+            found += [(one.number, number, pair) for one, pair in pairs if _is_same(pair)]
+            known.append(portrait)
+    return [pair for _, _, pair in sorted(found, key=itemgetter(0, 1))]
+
+
+def _watched(samples: Iterable[Sample], watch: Callable[[Sample], None] | None) -> Iterator[Sample]:
+    for sample in samples:
+        if watch is not None:
+            watch(sample)
+        yield sample
+
+
+def _readable(read: Callable[[], _Read | None], failed: Callable[[DataError], None] | None) -> _Read | None:
+    try:
+        return read()
+    except DataError as error:
+        if failed is None:
+            raise
+        failed(error)
+        return None
 
 
 def _largest_cell(sample: Sample) -> tuple[int, NDArray[np.bool_]] | None:
-    try:
-        labels = sample.read_labels()
-    except DataError:
-        return None  # whoever reads the data set is told of it
+    labels = sample.read_labels()
     if labels is None or not labels.any():
         return None
     label = int(np.bincount(labels[labels > 0]).argmax())
     return label, labels == label
 
 
-def _portrait(sample: Sample, label: int, mask: NDArray[np.bool_], scale: float) -> _Portrait | None:
-    try:
-        green = sample.read_image()[..., 1]  # the light that stains take
-    except DataError:
-        return None
+def _portrait(sample: Sample, label: int, mask: NDArray[np.bool_], scale: float, number: int) -> _Portrait | None:
+    green = sample.read_image()[..., 1]  # the light that stains take
     shape = tuple(max(1, round(side * scale)) for side in mask.shape)
     shown = resize(green.astype(np.float32), shape, anti_aliasing=scale < 1)
     cell = resize(mask.astype(np.float32), shape) > 0.5
@@ -146,7 +177,7 @@ def _portrait(sample: Sample, label: int, mask: NDArray[np.bool_], scale: float)
     corner = np.array([axis.min() for axis in np.nonzero(cell)])
     window = _window(structure * ndimage.gaussian_filter(cell.astype(np.float32), 2), corner)
     told = (sample.classes or {}).get(label)
-    return _Portrait(sample, told, structure, cell, corner, scale, fft.rfft2(window).astype(np.complex64))
+    return _Portrait(number, sample, told, structure, cell, corner, scale, fft.rfft2(window).astype(np.complex64))
 
 
 def _window(structure: NDArray[np.float32], corner: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -20,7 +20,6 @@ import numpy as np
 
 from sgcldff_core.datasets.admission import admit_image, admit_mask
 from sgcldff_core.datasets.class_tables import image_key, zheng_classes
-from sgcldff_core.datasets.known_duplicates import group_of
 from sgcldff_core.datasets.layout import Format, files_of, stem_key
 from sgcldff_core.datasets.masks import read_single_cell, read_single_nucleus
 from sgcldff_core.datasets.rasters import read_rgb
@@ -82,10 +81,8 @@ class Zheng(Format):
                 name=name,
                 image=Raster(read_rgb, image),
                 source=source,
-                # Copies stay together, whatever they are called, and so do photographs of one cell.
-                group=groups.setdefault(
-                    hashlib.sha256(image.read_bytes()).digest(), group_of(f"{source}/{image.stem}")
-                ),
+                # Images 112 and 139 of data set 1 are the same: duplicates stay together.
+                group=groups.setdefault(hashlib.sha256(image.read_bytes()).digest(), f"{source}/{image.stem}"),
                 labels=Raster(partial(read_single_cell, cell_above=_CELL), mask) if mask else None,
                 nucleus=Raster(partial(read_single_nucleus, cell_above=_CELL, nucleus_above=_NUCLEUS), mask)
                 if mask

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from sgcldff_core.datasets.known_duplicates import shown_first
 from sgcldff_core.errors import ConfigError, FormatError
 from sgcldff_core.files import write_json
 
@@ -67,6 +68,8 @@ class Folds:
 def make_folds(samples: Sequence[Sample], count: int, seed: int = 0) -> Folds:
     """Share out groups so that every fold is alike in source and class.
 
+    Photographs of one cell that are known as such are in one fold, whatever their groups.
+
     Parameters
     ----------
     samples : sequence of Sample
@@ -81,7 +84,8 @@ def make_folds(samples: Sequence[Sample], count: int, seed: int = 0) -> Folds:
     ConfigError
         If there are fewer groups than folds.
     """
-    stratum = {s.group: s.stratum for s in samples}
+    scene = {s.group: shown_first(s.group) for s in samples}
+    stratum = {scene[s.group]: s.stratum for s in samples}
     groups = sorted(stratum)
     if not 2 <= count <= len(groups):
         raise ConfigError(f"{len(groups)} independent images cannot be shared by {count} folds")
@@ -97,7 +101,7 @@ def make_folds(samples: Sequence[Sample], count: int, seed: int = 0) -> Folds:
         strata = [stratum[g] for g in common]
         for fold, (_, chosen) in enumerate(splitter.split(strata, strata, groups=common)):
             folds |= {common[i]: fold for i in chosen}
-    return Folds(count, folds)
+    return Folds(count, {group: folds[first] for group, first in scene.items()})
 
 
 def read_folds(path: Path | str) -> Folds:

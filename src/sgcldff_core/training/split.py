@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from sgcldff_core.datasets.known_duplicates import shown_first
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def split_samples(samples: Sequence[Sample], share: float, seed: int) -> tuple[l
     """Hold out whole groups, alike in source and class.
 
     A source that names its own validation split keeps it; its test split is never touched. Of the
-    others about `share` of the groups is held out, at least one.
+    others about `share` of the groups is held out, at least one. Photographs of one cell that are
+    known as such stay on one side.
 
     Parameters
     ----------
@@ -60,19 +62,19 @@ def split_samples(samples: Sequence[Sample], share: float, seed: int) -> tuple[l
     if share == 0:
         return usable, []
     published = {s.source for s in usable if s.split == "val"}
-    held = {s.group for s in usable if s.split == "val"}
+    scene = {s.group: shown_first(s.group) for s in usable}
+    held = {scene[s.group] for s in usable if s.split == "val"}
     rest = [s for s in usable if s.source not in published]
-    if len({s.group for s in usable}) < 2:
+    if len(set(scene.values())) < 2:
         raise ConfigError("there are fewer than two images that may be learned from; one is needed to validate on")
-    groups = sorted({s.group for s in rest} - held)
+    groups = sorted({scene[s.group] for s in rest} - held)
     if groups and not (held and len(groups) < 2):
-        held |= _draw(rest, groups, share, seed)
-    training = [s for s in usable if s.group not in held]
-    return training, [s for s in usable if s.group in held]
+        held |= _draw({scene[s.group]: s.stratum for s in rest}, groups, share, seed)
+    training = [s for s in usable if scene[s.group] not in held]
+    return training, [s for s in usable if scene[s.group] in held]
 
 
-def _draw(samples: Sequence[Sample], groups: Sequence[str], share: float, seed: int) -> set[str]:
-    stratum = {s.group: s.stratum for s in samples}
+def _draw(stratum: Mapping[str, str], groups: Sequence[str], share: float, seed: int) -> set[str]:
     strata = np.array([stratum[g] for g in groups])
     folds = min(10, len(groups))
     wanted = min(max(1, round(share * folds)), folds - 1)

@@ -90,7 +90,8 @@ class Scripted:
         monkeypatch.setattr(choosing, "score", lambda looks: self.signs[looks[0]])
         monkeypatch.setattr(choosing._Trial, "_cost", lambda _self, _changed: self.costs[self.said])
         monkeypatch.setattr(choosing, "self_train", lambda teacher, *_: teacher)
-        monkeypatch.setattr(choosing, "between", lambda one, _other, _share: one)
+        self.mixed: list[object] = []
+        monkeypatch.setattr(choosing, "between", lambda one, _other, _share: self.mixed.append(one) or one)
 
     def say(self, what: str) -> None:
         self.said = what if what in self.signs else self.said
@@ -111,6 +112,42 @@ def test_a_student_is_not_taken_for_its_sureness_which_it_was_taught(
     assert choose(trial.candidates).chosen.name == "self-training 1 from frozen"
 
 
+def test_statistics_are_moved_after_the_best_change_of_colours_too_and_a_student_is_mixed_with_its_teacher(
+    shipped: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    better = replace(GOOD, firm=0.98)
+    signs = {
+        "frozen": GOOD,
+        "reinhard": replace(GOOD, firm=0.9),
+        "macenko": better,
+        "statistics 1": GOOD,
+        "statistics 1 after macenko": replace(GOOD, firm=0.99),
+        "self-training 1 from statistics 1 after macenko": replace(GOOD, firm=0.995),
+    }
+    script = Scripted(monkeypatch, signs, dict.fromkeys(signs, 0.0))
+    moved = load_model().network
+    monkeypatch.setattr(choosing, "cell_windows", lambda views, _fill: views)
+    monkeypatch.setattr(choosing, "activation_moments", lambda *_: {})
+    monkeypatch.setattr(choosing, "with_statistics", lambda *_: moved)
+    trial = choosing._Trial(shipped, [PIXEL], [PIXEL], script.say)
+    trial.before = []
+    trial.looks = {name: [] for name in signs}
+    stained = replace(shipped, stain=StainTransform("macenko", "density", MATRIX, (0.0, 0.0, 0.0)))
+    for name in ("reinhard", "macenko"):
+        trial._try(name, stained)
+        trial.looks[name] = []
+    trial.move_statistics()
+    after = trial.candidates[-1]
+    assert [c.name for c in trial.candidates] == list(signs)[:5]
+    assert after.model.stain is stained.stain
+    trial.looks = {name: [PIXEL] for name in signs}
+    trial.before = [PIXEL]
+    trial.train_on_sure_cells(SelfTraining())
+    assert trial.candidates[-1].name == list(signs)[-1]
+    assert script.mixed == [moved]
+    assert choose(trial.candidates).chosen is trial.candidates[-1]
+
+
 def test_what_leaves_the_salient_or_changes_the_source_is_rejected(
     shipped: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +156,7 @@ def test_what_leaves_the_salient_or_changes_the_source_is_rejected(
     script = Scripted(
         monkeypatch,
         dict(zip(names, (GOOD, replace(better, salient=0.6), better, replace(better, salient=0.75)), strict=True)),
-        dict(zip(names, (0.0, 0.0, 0.2, 0.02), strict=True)),
+        dict(zip(names, (0.0, 0.0, 0.2, 0.06), strict=True)),
     )
     trial = choosing._Trial(shipped, [PIXEL], [PIXEL], script.say)
     assert [trial._try(name, shipped) for name in names[1:]] == [False, False, True]

@@ -14,10 +14,13 @@ from sgcldff_core.cli import app as cli
 from sgcldff_core.datasets import open_dataset
 from sgcldff_core.datasets.curated_writer import write_curated
 from sgcldff_core.datasets.history import Provenance
-from sgcldff_core.datasets.known_duplicates import group_of
+from sgcldff_core.datasets.known_duplicates import shown_first
 from sgcldff_core.datasets.near_duplicates import find_near_duplicates
+from sgcldff_core.errors import DataError, UnreadableImageError
+from sgcldff_core.evaluation.folds import make_folds
 from sgcldff_core.sample import Raster, Sample
 from sgcldff_core.smear import SmearSettings, make_smear
+from sgcldff_core.training import split_samples
 
 SETTINGS = SmearSettings(
     height=260, width=300, diameter=60, leukocytes=1, centred=True, cut=0, stain="wright", defocus=0.5
@@ -54,7 +57,7 @@ def test_a_cell_photographed_again_is_found_among_others_like_it(others: list[Sa
     assert pairs[0].outside > 0.8
     assert not pairs[0].two_names
     assert pairs[0].shift == pytest.approx((31, 22), abs=1)
-    assert seen == ["first", "other0", "other1", "other2", "other3", "second"]
+    assert seen == 2 * ["first", "other0", "other1", "other2", "other3", "second"]  # masks, then pixels
 
 
 def test_a_crop_without_surroundings_is_found_by_the_cell_alone() -> None:
@@ -102,15 +105,44 @@ def test_the_command_lists_pairs_and_counts_contradictions(
         cli.main()
     assert not leaving.value.code
     said = capsys.readouterr().out
-    assert "1 pairs of images show the same cell; in 1 it bears two names" in said
+    assert "images that show the same cell: 1; cells with two names: 1" in said
     assert all(word in said for word in ("one", "other", name))
 
 
-def test_known_photographs_of_one_cell_are_one_group(real_data: Path) -> None:
+def test_sources_may_alternate_and_pairs_come_in_the_order_of_the_images() -> None:
+    first, second = photograph("first", 3), photograph("second", 7)
+    elsewhere = replace(photograph("elsewhere", 11), source="elsewhere")
+    again = [replace(s, name=f"{s.name} again") for s in (second, first)]
+    pairs = find_near_duplicates([first, elsewhere, second, *again])
+    assert [(p.one, p.other) for p in pairs] == [("first", "first again"), ("second", "second again")]
+
+
+def test_a_file_that_cannot_be_read_is_told_and_the_others_are_compared() -> None:
+    one = photograph("one", 7)
+
+    def broken(path: Path) -> np.ndarray:
+        raise UnreadableImageError(path, "is cut short", "get it again")
+
+    bad = replace(one, name="bad", image=Raster(broken, Path("broken.png")))
+    told: list[DataError] = []
+    pairs = find_near_duplicates([one, bad, replace(one, name="other")], failed=told.append)
+    assert [(p.one, p.other) for p in pairs] == [("one", "other")]
+    assert "broken.png" in str(told[0])
+    with pytest.raises(DataError, match="cut short"):
+        find_near_duplicates([one, bad])
+
+
+def test_splits_keep_known_photographs_of_one_cell_together(real_data: Path) -> None:
     samples = [s for name in ("zheng", "bccd") for s in open_dataset(real_data / name)]
     group = {s.name: s.group for s in samples}
-    assert group["BloodImage_00278"] == group["BloodImage_00206"] == group_of("bccd/00278") == "bccd/00206"
-    assert group["zheng1_090"] == group["zheng1_060"]
+    assert group["BloodImage_00278"] == "bccd/00278"  # files of folds and models know it by that
+    assert shown_first("bccd/00278") == "bccd/00206"
+    folds = make_folds([s for s in samples if s.split != "test"], 5).fold_of_group
+    held = {s.group for s in split_samples(samples, 0.3, 0)[1]}
+    for source, one, other in (("bccd", "00206", "00278"), ("zheng1", "060", "090"), ("bccd", "00364", "00409")):
+        assert folds[f"{source}/{one}"] == folds[f"{source}/{other}"]
+        assert (f"{source}/{one}" in held) == (f"{source}/{other}" in held)
+    assert set(folds) == {s.group for s in samples if s.split != "test"}
     few = [s for s in samples if s.name in {"zheng1_060", "zheng1_090", "zheng1_091", "zheng1_095", "zheng1_110"}]
     (pair,) = find_near_duplicates(few)
     assert (pair.one, pair.other, pair.two_names) == ("zheng1_060", "zheng1_090", True)
