@@ -36,7 +36,7 @@ FROZEN = "frozen"
 """Name of the candidate that is the model as it came."""
 
 _MARGIN = 0.004  # of the score, by which a candidate has to be better than the model as it came
-_LARGEST_COST = 0.1  # of the outlines on images of the source; below, how much changes does not tell whether it is a loss
+_LARGEST_COST = 0.1  # of the outlines on images of the source; below it, a change may be a loss or a gain
 _LEAST_SALIENT = 0.1  # below the model as it came: less is no better outline, but another thing that is outlined
 _WEIGHTS = (1.0, 0.5, 0.25)  # of the target's statistics, and of a student: from the largest on
 _LEARNING = SelfTraining()
