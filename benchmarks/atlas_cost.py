@@ -45,9 +45,7 @@ def main() -> None:
         times = np.array([[seconds for seconds, _ in row] for row in rows])
         cells = sum(row[0][1] for row in rows)
         ratio, each = np.median(times[:, 0] / times[:, 1]), np.median(times[:, 0] - times[:, 1]) * len(rows) / cells
-        say(
-            f"{title}: {ratio:.2f} times the processor time without, {1000 * each:.0f} ms a cell; medians, {cells} cells"
-        )
+        say(f"{title}: {ratio:.2f} times the processor time without; {1000 * each:.0f} ms a cell, of {cells}")
 
 
 def timed(image: NDArray[np.uint8], model: Model) -> tuple[float, int]:
