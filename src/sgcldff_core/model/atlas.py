@@ -180,8 +180,9 @@ class CellAtlas:
         others = self._own_distances + np.diag(np.full(len(self._cells[0]), np.inf))
         return float(np.quantile(others.min(axis=1), 1 - _STRANGE)) + 1e-9
 
-    @cached_property
+    @property
     def _own_distances(self) -> NDArray[np.float64]:
+        """Not kept: it grows with the square of the cells, and is asked for twice."""
         return _apart(self._cells[0], self._cells[0])
 
     def _standard(self, measures: NDArray[np.float32]) -> NDArray[np.float64]:
