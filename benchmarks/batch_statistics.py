@@ -2,10 +2,11 @@
 
     python benchmarks/batch_statistics.py ../shared/data --out runs/statistics
 
-Each network learns from the masks of Zheng 1 and the boxes of BCCD and is judged on Zheng 2, which it never saw, and on
-a fifth of Zheng 1. *frozen*: ImageNet's, as in the models that ship. *re-estimated*: the same network, moved to those of
-20 images of Zheng 2, which the judged ones are without. *trained*: running statistics of the training's batches.
-*group*: group norm, eight channels a group, with ImageNet's weights and offsets. What is done is not done again.
+Each network learns from the masks of Zheng 1 and the boxes of BCCD and is judged on Zheng 2, which it never saw,
+and on a fifth of Zheng 1. *frozen*: ImageNet's, as in the models that ship. *re-estimated*: the same network, moved
+to those of 20 images of Zheng 2, which the judged ones are without. *trained*: running statistics of the training's
+batches. *group*: group norm, eight channels a group, with ImageNet's weights and offsets. What is done is not done
+again.
 """
 
 from __future__ import annotations
