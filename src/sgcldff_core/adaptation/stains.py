@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sgcldff_core.adaptation.spread import spread_evenly
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model.stain import StainTransform, palette, to_space
 from sgcldff_core.saliency import compute_prior
@@ -130,7 +131,7 @@ def stain_statistics(images: Iterable[NDArray[np.uint8]], prior: str = "fused") 
         strengths=np.maximum(np.quantile(amounts, _STRENGTH, axis=0), 1e-3),
         lab_mean=centre,
         lab_std=np.sqrt(np.maximum(np.mean(square, 0) - centre**2, 1e-6)),
-        palettes=np.array(palettes)[np.unique(np.linspace(0, len(mean) - 1, _PALETTES).round().astype(int))],
+        palettes=np.array(palettes)[spread_evenly(len(mean), _PALETTES)],
     )
 
 

@@ -17,6 +17,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
+from sgcldff_core.adaptation.spread import spread_evenly
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.inference.forward import evaluating
 
@@ -80,7 +81,7 @@ def cell_windows(views: Sequence[FieldView], fill: Tensor) -> Windows:
     places = [(view, *centre) for view in views for centre in _centres(view)]
     if not places:
         raise ConfigError("there is no image to measure statistics on")
-    chosen = np.unique(np.linspace(0, len(places) - 1, min(_MOST, len(places))).round().astype(int))
+    chosen = spread_evenly(len(places), _MOST)
     images = fill.cpu().repeat(len(chosen), 1, _SIDE, _SIDE)
     priors = torch.zeros(len(chosen), 1, _SIDE, _SIDE)
     for number, place in enumerate(chosen):

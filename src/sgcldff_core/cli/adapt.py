@@ -99,11 +99,12 @@ def adapt(
 def _read(paths: list[Path], problems: list[str]) -> dict[str, NDArray[np.uint8]]:
     """Read images, at most as many as are of use, spread over all; note what cannot be read."""
     from sgcldff_core.adaptation.choosing import MOST_IMAGES
+    from sgcldff_core.adaptation.spread import spread_evenly
     from sgcldff_core.datasets.rasters import read_rgb
 
     if len(paths) > MOST_IMAGES:
         stderr.print(f"taking {MOST_IMAGES} of {len(paths)} images: more tell nothing new", soft_wrap=True)
-        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, MOST_IMAGES).round().astype(int)]
+        paths = [paths[i] for i in spread_evenly(len(paths), MOST_IMAGES)]
     images = {}
     for path in paths:
         try:

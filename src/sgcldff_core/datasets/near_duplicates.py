@@ -6,7 +6,7 @@ bears two names tells how sure the names are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -117,35 +117,28 @@ def find_near_duplicates(
     Cells are searched for by the peak of their cross-correlation, which the Fourier transform gives for
     all shifts at once; thresholds were set in view of Zheng 1 and BCCD.
     """
-    by_source: dict[str, list[_Portrait]] = {}
-    scales: dict[str, float] = {}
-    cells = [
-        (sample, *cell)
-        for sample in _watched(samples, watch)
-        if (cell := _readable(partial(_largest_cell, sample), failed)) is not None
-    ]
-    for source in dict.fromkeys(sample.source for sample, _, _ in cells):
-        # One scale for all: outlines of the same cell differ from photograph to photograph.
-        area = np.median([np.count_nonzero(mask) for sample, _, mask in cells if sample.source == source])
-        scales[source] = min(_DIAMETER / float(np.sqrt(4 / np.pi * area)), _LARGEST_SCALE)
+    by_source: dict[str, list[tuple[int, Sample, int, NDArray[np.bool_]]]] = {}
+    for number, sample in enumerate(samples):
+        if watch is not None:
+            watch(sample)
+        cell = _readable(partial(_largest_cell, sample), failed)
+        if cell is not None:
+            by_source.setdefault(sample.source, []).append((number, sample, *cell))
     found: list[tuple[int, int, NearDuplicate]] = []
-    for number, (sample, label, mask) in enumerate(cells):
-        if watch is not None:
-            watch(sample)
-        portrait = _readable(partial(_portrait, sample, label, mask, scales[sample.source], number), failed)
-        if portrait is not None:
-            known = by_source.setdefault(sample.source, [])
-            pairs = [(known[i], _compared(known[i], portrait, shift)) for i, shift in _candidates(known, portrait)]
-            found += [(one.number, number, pair) for one, pair in pairs if _is_same(pair)]
-            known.append(portrait)
+    for cells in by_source.values():
+        # One scale for all: outlines of the same cell differ from photograph to photograph.
+        area = np.median([np.count_nonzero(mask) for *_, mask in cells])
+        scale = min(_DIAMETER / float(np.sqrt(4 / np.pi * area)), _LARGEST_SCALE)
+        known: list[_Portrait] = []
+        for number, sample, label, mask in cells:
+            if watch is not None:
+                watch(sample)
+            portrait = _readable(partial(_portrait, sample, label, mask, scale, number), failed)
+            if portrait is not None:
+                pairs = [(known[i], _compared(known[i], portrait, shift)) for i, shift in _candidates(known, portrait)]
+                found += [(one.number, number, pair) for one, pair in pairs if _is_same(pair)]
+                known.append(portrait)
     return [pair for _, _, pair in sorted(found, key=itemgetter(0, 1))]
-
-
-def _watched(samples: Iterable[Sample], watch: Callable[[Sample], None] | None) -> Iterator[Sample]:
-    for sample in samples:
-        if watch is not None:
-            watch(sample)
-        yield sample
 
 
 def _readable(read: Callable[[], _Read | None], failed: Callable[[DataError], None] | None) -> _Read | None:

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from sgcldff_core.adaptation.choosing import MOST_IMAGES
+from sgcldff_core.adaptation.spread import spread_evenly
 from sgcldff_core.adaptation.stains import StainStatistics, stain_statistics
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.evaluation.atlas_cells import atlas_of
@@ -76,7 +76,7 @@ def stains_by_source(samples: Sequence[Sample], prior: str) -> dict[str, StainSt
     found = {}
     for source in dict.fromkeys(s.source for s in samples):
         own = [s for s in samples if s.source == source]
-        some = np.unique(np.linspace(0, len(own) - 1, min(MOST_IMAGES, len(own))).round().astype(int))
+        some = spread_evenly(len(own), MOST_IMAGES)
         with suppress(ConfigError):  # crops without any glass
             found[source] = stain_statistics((own[i].read_image() for i in some), prior)
     return found
