@@ -89,7 +89,7 @@ def check_sanity(
             means = (np.mean([p.rank for p in pairs]), np.mean([p.ssim for p in pairs]))
             table.add_row(name, *(f"{mean:.2f}" for mean in means))
     stdout.print(table)
-    stdout.print(report.verdict, soft_wrap=True)
+    stdout.print(f"{report.verdict} {report.caution}".rstrip(), soft_wrap=True)
     if out is not None:
         write_sanity(report, out)
     raise typer.Exit(0 if report.passed else 1)

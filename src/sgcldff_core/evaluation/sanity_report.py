@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SanityReport", "write_sanity"]
 
 _LIMIT = 0.5  # of the mean rank correlation: above it, a map is much what it was
+_ENOUGH = 8  # cells; one alone may keep its map by chance
 _DRAWS = 1000
 _SHOWN, _SIDE, _GAP = 6, 112, 6  # cells in the picture; px
 _INK, _PAPER = (20, 20, 20), (250, 250, 250)
@@ -77,12 +78,20 @@ class SanityReport:
             return f"{self.title}: passes; its maps are of what the network learned."
         return f"{self.title}: fails; its maps do not change {', nor '.join(failed)}."
 
+    @property
+    def caution(self) -> str:
+        """One sentence where the verdict rests on few cells; empty otherwise."""
+        if len(self.series) >= _ENOUGH:
+            return ""
+        return f"With {len(self.series)} of {_ENOUGH} cells that it takes this may be chance; name more images."
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {
             "title": self.title,
             "passed": self.passed,
             "verdict": self.verdict,
+            "caution": self.caution,
             "findings": self.findings,
             "cells": len(self.series),
             "limit_rank": _LIMIT,
@@ -92,7 +101,7 @@ class SanityReport:
 
     def to_markdown(self) -> str:
         """Return both tables and the verdict."""
-        lines = [f"# Sanity: {self.title}", "", self.verdict, ""]
+        lines = [f"# Sanity: {self.title}", "", f"{self.verdict} {self.caution}".rstrip(), ""]
         lines += [f"Weights randomised from the head down, each row with all above it; {len(self.series)} cells.", ""]
         lines += table_head(["randomised down to", "rank correlation", "SSIM"], "---:")
         lines += [table_row([name, f"{rank:.3f}", f"{ssim:.3f}"]) for name, (rank, ssim) in self.depths.items()]

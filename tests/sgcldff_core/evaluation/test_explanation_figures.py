@@ -176,6 +176,13 @@ def test_a_method_that_ignores_the_head_is_found_out(shipped: Model, smears: lis
     assert report.verdict == "Eigen-CAM: fails; its maps do not change with the weights of the class head."
 
 
+def test_a_verdict_on_one_cell_says_that_it_may_be_chance(series: tuple[CellSeries, ...]) -> None:
+    one = SanityReport("Grad-CAM", series[:1], None)
+    assert one.caution.startswith("With 1 of 8 cells")
+    assert f"{one.verdict} {one.caution}" in one.to_markdown()
+    assert not SanityReport("Grad-CAM", (series * 8)[:8], None).caution
+
+
 def test_too_few_cells_to_learn_from(shipped: Model, smears: list[Sample]) -> None:
     with pytest.raises(ConfigError, match="too few to learn from"):
         check_labels(smears[:1], shipped)
