@@ -172,15 +172,24 @@ def level_activation(
             turned.append((own if level is None else network.fuse(levels, look.prior)).flip(look.mirrored))
         mean = torch.stack(turned).mean(0)
     for cell, nucleus, wanted in zip(cells, nuclei, classes, strict=True):
+        # A cell is pooled inside its own mask: the rest of the map says nothing of it.
+        rows, columns = _extent(torch.maximum(cell, nucleus))
+        inside, core = cell[rows, columns], nucleus[rows, columns]
         with torch.enable_grad():
             logits, _ = network.classify(
-                mean, cell[None], nucleus[None], torch.zeros(1, dtype=torch.long, device=cell.device)
+                mean[..., rows, columns], inside[None], core[None], torch.zeros(1, dtype=torch.long, device=cell.device)
             )
             maps = []
             for index in wanted:
                 gradients = torch.autograd.grad(logits[0, index], held, retain_graph=True, allow_unused=True)
                 maps.append(_evidence(held, gradients, looks))
         yield torch.stack(maps)
+
+
+def _extent(mask: Tensor) -> tuple[slice, slice]:
+    """Return rows and columns that hold all of a mask; all of them where it is empty."""
+    sides = [(mask.amax(dim) > 0).nonzero()[:, 0].tolist() or [0, mask.shape[1 - dim] - 1] for dim in (1, 0)]
+    return slice(sides[0][0], sides[0][-1] + 1), slice(sides[1][0], sides[1][-1] + 1)
 
 
 def _evidence(held: Sequence[Tensor], gradients: Sequence[Tensor | None], looks: Sequence[Look]) -> Tensor:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.explain import level_activation
+from sgcldff_core.inference.encoded_part import parts_with_cells
 from sgcldff_core.inference.forward import evaluating
 from sgcldff_core.inference.judgement import Judgement
 from sgcldff_core.inference.map_placement import cell_boxes, joined, on_image, placed, sampled
-from sgcldff_core.inference.neighbourhood import LabelledField, look_closely
+from sgcldff_core.inference.neighbourhood import LabelledField, Window, look_closely
 
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
@@ -93,7 +95,7 @@ def explain_labels(
 
     Only the neighbourhood of the cells asked for is computed, directly and in a mirror as in
     `sgcldff_core.inference.predict_image`, so that one cell of a large field costs as much as one
-    of a small field.
+    of a small field; where that is less, whole tiles are.
 
     Parameters
     ----------
@@ -139,7 +141,7 @@ def explain_labels(
             progress("explaining cells", len(found), len(wanted))
 
     pause()
-    for window, cells in field.neighbourhoods(wanted):
+    for window, cells in _parts(field, wanted):
         around = look_closely(model, field, window, pause)
         judged = Judgement.of(model, field, around)
         rows = around.rows_of(cells)
@@ -182,6 +184,15 @@ def joined_activation(
         (H, W) float32 in [0, 1], the largest of all cells' maps.
     """
     return joined(((cell.window, cell.activation[kind or cell.named]) for cell in cells), shape)
+
+
+def _parts(field: LabelledField, wanted: Sequence[int]) -> list[tuple[Window, list[int]]]:
+    """Return neighbourhoods of cells, or tiles where these are fewer pixels and cut no cell."""
+    closely, tiled = list(field.neighbourhoods(wanted)), list(parts_with_cells(field, wanted))
+    boxes = ndimage.find_objects(field.labels)
+    if not all(field.has_context(boxes[cell - 1], window) for window, cells in tiled for cell in cells):
+        return closely
+    return min(closely, tiled, key=lambda parts: sum(field.labels[window].size for window, _ in parts))
 
 
 def _explanation(

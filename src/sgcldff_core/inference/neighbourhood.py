@@ -23,13 +23,14 @@ from sgcldff_core.saliency import compute_prior
 if TYPE_CHECKING:
     from sgcldff_core.model import Model
 
-__all__ = ["LabelledField", "Neighbourhood", "look_closely"]
+__all__ = ["LabelledField", "Neighbourhood", "Window", "look_closely"]
 
 _SIDE = 384  # px at the canonical scale: almost five cells across
 _CONTEXT = 64  # px that a cell has around it at the least, unless the image ends before
 _MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,))  # as in prediction: directly, and left to right
 
 Window = tuple[slice, slice]
+"""Rows and columns of a field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,11 +121,20 @@ class LabelledField:
         while waiting:
             first = boxes[next(iter(waiting)) - 1]
             window = tuple(_around(side, length) for side, length in zip(first, self.labels.shape, strict=True))
-            cells = [index for index in waiting if self._is_inside(boxes[index - 1], window)]
+            cells = [index for index in waiting if self.has_context(boxes[index - 1], window)]
             waiting = {index: number for index, number in waiting.items() if index not in cells}
             yield (window[0], window[1]), cells
 
-    def _is_inside(self, box: tuple[slice, ...], window: tuple[slice, ...]) -> bool:
+    def has_context(self, box: tuple[slice, ...], window: tuple[slice, ...]) -> bool:
+        """Return whether a window holds a cell and enough around it, unless the field ends before.
+
+        Parameters
+        ----------
+        box : tuple of slice
+            Rows and columns of the cell.
+        window : tuple of slice
+            Rows and columns that are looked at.
+        """
         return all(
             max(side.start - _CONTEXT, 0) >= around.start and min(side.stop + _CONTEXT, length) <= around.stop
             for side, around, length in zip(box, window, self.labels.shape, strict=True)

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from sgcldff_core.errors import CancelledError, ConfigError
-from sgcldff_core.inference import predict_image
+from sgcldff_core.inference import explain_cell, predict_image
 from sgcldff_core.inference.explain_cell import explain_labels, joined_activation
+from sgcldff_core.inference.neighbourhood import LabelledField, look_closely
 from sgcldff_core.model import Model, ModelConfig, build_network, load_model
 from sgcldff_core.smear import Smear, SmearSettings, make_smear
 
@@ -101,6 +103,40 @@ def test_what_is_far_from_the_cell_is_not_looked_at(stain_reader: Model, draw: D
     assert cell.label == 70_000
     assert cell.window == (slice(560, 640), slice(1160, 1240))
     assert [c.label for c in explain_labels(image, labels, stain_reader, diameter=40)] == [12, 70_000]
+
+
+def test_all_cells_of_a_field_cost_no_more_than_looking_at_it_once(
+    shipped: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neighbourhoods of many cells overlap; together they were looked at two and a half times."""
+    many = make_smear(1, SmearSettings(leukocytes=8, diameter=110, stain="wright"))
+    seen: list[int] = []
+
+    def look(*given: Any) -> Any:
+        rows, columns = given[2]
+        seen.append((rows.stop - rows.start) * (columns.stop - columns.start))
+        return look_closely(*given)
+
+    monkeypatch.setattr(explain_cell, "look_closely", look)
+    assert len(explain_labels(many.image, many.labels, shipped, diameter=110)) == many.labels.max()
+    field = LabelledField.of(many.image, many.labels, shipped, 110).labels.size
+    assert sum(seen) <= field
+    seen.clear()
+    explain_labels(many.image, many.labels, shipped, diameter=110, chosen=[1])
+    assert sum(seen) < field
+
+
+def test_no_cell_is_cut_where_one_is_larger_than_a_tile(stain_reader: Model) -> None:
+    size = stain_reader.config.canonical_diameter
+    labels = np.zeros((1100, 1100), np.int32)
+    labels[100:1000, 100:1000] = 1
+    image = np.full((1100, 1100, 3), 230, np.uint8)
+    image[labels > 0] = (90, 40, 130)
+    field = LabelledField.of(image, labels, stain_reader, size)
+    (cell,) = explain_labels(image, labels, stain_reader, diameter=size)
+    assert cell.inside.sum() == labels.sum()
+    ((window, _),) = explain_cell._parts(field, [1])
+    assert field.has_context(ndimage.find_objects(field.labels)[0], window)
 
 
 def test_neighbours_are_shown_nothing_of(stain_reader: Model, draw: Draw) -> None:
