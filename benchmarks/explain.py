@@ -5,7 +5,8 @@
 Without an image it draws a synthetic smear of 640x480 with eight leukocytes. Everything runs on one
 thread; the parts take turns, so that what else the machine does hits all of them; medians of
 processor time. An explanation starts from what the network computed of the field, as in a
-prediction; for cells that somebody else outlined, one forward pass comes on top.
+prediction; for cells that somebody else outlined, one forward pass comes on top. Last what the viewer
+asks for is timed: names, figures and two maps of cells that are outlined, from two looks.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sgcldff_core.explain import METHODS, explain_subject
 from sgcldff_core.inference import predict_image
 from sgcldff_core.inference.cell_subjects import TARGETS, cell_subjects
 from sgcldff_core.inference.encoded_part import EncodedPart, parts_with_cells
+from sgcldff_core.inference.explain_cell import explain_labels
 from sgcldff_core.inference.forward import run_network
 from sgcldff_core.inference.neighbourhood import LabelledField
 from sgcldff_core.model import load_model
@@ -64,6 +66,10 @@ def main() -> None:
         jobs: dict[tuple[str, int | None, str], Callable[[], object]] = {
             ("forward", None, ""): lambda: run_network(model.network, field.image, field.prior)
         }
+        for name, chosen in (("viewer, all cells", None), ("viewer, one cell", field.numbers.tolist()[:1])):
+            jobs[name, None, ""] = partial(
+                explain_labels, image, found.labels, model, diameter=options.diameter, chosen=chosen
+            )
         for name, method in METHODS.items():
             for level in LEVELS:
                 for target in TARGETS:
@@ -89,6 +95,8 @@ def main() -> None:
         if any(ratio is not None for ratio in ratios):
             table.add_row(name, *("" if ratio is None else f"{ratio / once:.2f}" for ratio in ratios))
     Console().print(table)
+    for name in ("viewer, all cells", "viewer, one cell"):
+        Console().print(f"{name}: {medians[name, None, ''] / once:.2f}")
 
 
 if __name__ == "__main__":
