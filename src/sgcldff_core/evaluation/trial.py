@@ -164,11 +164,14 @@ def read_trial(folder: Path | str) -> Trial:
         If there is none, or it is damaged.
     """
     path = Path(folder) / JUDGED
+    if not path.is_file():
+        remedy = "give the folder of a finished trial, such as seed0/fold0 of what 'sgcldff crossval' wrote"
+        raise FormatError(folder, f"holds no {JUDGED}", remedy)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         images = tuple(_image(i) for i in content["images"])
         return Trial(Path(folder), images, tuple(content["failures"]))
-    except (OSError, ValueError, KeyError, TypeError) as broken:
+    except (ValueError, KeyError, TypeError) as broken:
         raise FormatError(path, f"holds no finished trial ({broken})", "delete it, and run the trial again") from broken
 
 

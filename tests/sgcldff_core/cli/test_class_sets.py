@@ -67,7 +67,22 @@ def test_sets_are_fitted_kept_and_written(trial: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "no").exists()
 
 
-def test_a_folder_without_a_finished_trial_is_named(tmp_path: Path) -> None:
-    done = run("models", "calibrate", "leukocytes", tmp_path, "--out", tmp_path / "mine")
+@pytest.mark.parametrize("wrong", ["", "nowhere", "fold0/judged.json"])
+def test_a_path_without_a_finished_trial_is_named(trial: Path, tmp_path: Path, wrong: str) -> None:
+    """There is nothing to delete: the folder above, one that is not there, a file."""
+    done = run("models", "calibrate", "leukocytes", trial.parent / wrong, "--out", tmp_path / "mine")
     assert isinstance(done.exception, FormatError)
-    assert "holds no finished trial" in str(done.exception)
+    assert str(done.exception) == (
+        f"{trial.parent / wrong}: holds no judged.json; "
+        "give the folder of a finished trial, such as seed0/fold0 of what 'sgcldff crossval' wrote"
+    )
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"images": [1], "failures": []}'])
+def test_a_damaged_trial_is_to_be_deleted_and_run_again(trial: Path, tmp_path: Path, content: str) -> None:
+    (trial / "judged.json").write_text(content, encoding="utf-8")
+    done = run("models", "calibrate", "leukocytes", trial, "--out", tmp_path / "mine")
+    assert isinstance(done.exception, FormatError)
+    assert str(done.exception).startswith(f"{trial / 'judged.json'}: holds no finished trial (")
+    assert str(done.exception).endswith("; delete it, and run the trial again")
