@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sgcldff_core.adaptation.names import drawn_smears, keep_names
 from sgcldff_core.adaptation.scoring import UnsupervisedScore, agreement, look_at_all, score
 from sgcldff_core.adaptation.self_training import SelfTraining, between, self_train
 from sgcldff_core.adaptation.stains import StainStatistics, macenko, reinhard, stain_statistics
@@ -154,7 +155,8 @@ def adapt(
         If there are too few images, none shows a stain, or the model was adapted already.
     """
     if len(images) < FEWEST_IMAGES:
-        raise ConfigError(f"{len(images)} images are too few to tell a stain; give {FEWEST_IMAGES} to {MOST_IMAGES}")
+        few = "1 image is" if len(images) == 1 else f"{len(images)} images are"
+        raise ConfigError(f"{few} too few to tell a stain; give {FEWEST_IMAGES} or more, better 5 to {MOST_IMAGES}")
     if model.stain is not None:
         raise ConfigError(f"model {model.name} was adapted already; adapt the model that it came from")
     trial = _Trial(model, images, reference, report or (lambda _what: None))
@@ -201,6 +203,7 @@ class _Trial:
         say(FROZEN)
         self.looks = {FROZEN: look_at_all(images, model)}
         self.before = look_at_all(reference, model) if reference else []
+        self.drawn = look_at_all(drawn_smears(), model) if reference else []
         self.candidates = [Candidate(FROZEN, model, score(self.looks[FROZEN]), 0.0 if reference else None)]
 
     def change_colours(self, stains: Mapping[str, StainStatistics]) -> None:
@@ -220,7 +223,8 @@ class _Trial:
             after = "" if start.name == FROZEN else f" after {start.name}"
             for weight in _WEIGHTS:
                 network = with_statistics(self.model.network, target, weight, moments)
-                if self._try(f"statistics {weight:g}{after}", replace(start.model, network=network, sha256="")):
+                changed = self._named_as_before(replace(start.model, network=network, sha256=""), start)
+                if self._try(f"statistics {weight:g}{after}", changed):
                     break  # a smaller step would do less on the target and need not be asked
 
     def train_on_sure_cells(self, learning: SelfTraining) -> None:
@@ -237,8 +241,14 @@ class _Trial:
         for weight in _WEIGHTS:
             network = between(teacher.model.network, student.network, weight)
             name = f"self-training {weight:g} from {teacher.name}"
-            if self._try(name, replace(student, network=network, sha256=""), teacher.score):
+            changed = self._named_as_before(replace(student, network=network, sha256=""), teacher)
+            if self._try(name, changed, teacher.score):
                 break
+
+    def _named_as_before(self, changed: Model, start: Candidate) -> Model:
+        """Let a changed network name the cells of all images as the one did that it came from."""
+        own = (start.model.network, self.looks[start.name])
+        return keep_names(changed, [own, (self.model.network, [*self.before, *self.drawn])])
 
     def _try(self, name: str, changed: Model, teacher: UnsupervisedScore | None = None) -> bool:
         """Score a candidate on the laboratory and on the source; tell whether it may be chosen."""

@@ -24,7 +24,9 @@ def adapt(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or its folder.")],
     patterns: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGES...", help="5 to 50 images of the laboratory, or folders, or patterns."),
+        typer.Argument(
+            metavar="IMAGES...", help="Images of the laboratory, 3 or more, better 5 to 50; or folders, or patterns."
+        ),
     ],
     out: Annotated[str, typer.Option("--out", metavar="NAME", help="Name of the new model, or a folder for it.")],
     reference: Annotated[
@@ -123,8 +125,9 @@ def _refuse_too_few(usable: int, problems: list[str]) -> None:
         return
     for problem in problems:
         say_error(problem)
+    images = "image is" if usable == 1 else "images are"
     raise ConfigError(
-        f"{usable} usable images are too few to tell a stain; give {FEWEST_IMAGES} or more, better 5 to {MOST_IMAGES}"
+        f"{usable} usable {images} too few to tell a stain; give {FEWEST_IMAGES} or more, better 5 to {MOST_IMAGES}"
     )
 
 

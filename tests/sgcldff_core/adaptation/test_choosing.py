@@ -205,9 +205,10 @@ def test_without_images_of_the_source_the_network_stays_as_it_is(
     assert all(c.model.network is shipped.network and c.cost is None for c in adaptation.candidates)
 
 
-def test_too_few_images_are_refused(shipped: Model, source_images: list[np.ndarray]) -> None:
-    with pytest.raises(ConfigError, match="2 images are too few to tell a stain; give 3 to 50"):
-        adapt(shipped, source_images[:2], {})
+@pytest.mark.parametrize(("given", "said"), [(0, "0 images are"), (1, "1 image is"), (2, "2 images are")])
+def test_too_few_images_are_refused(shipped: Model, source_images: list[np.ndarray], given: int, said: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{said} too few to tell a stain; give 3 or more, better 5 to 50$"):
+        adapt(shipped, source_images[:given], {})
 
 
 def test_stains_are_read_from_a_models_description(shipped: Model, source_images: list[np.ndarray]) -> None:

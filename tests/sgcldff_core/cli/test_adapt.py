@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from sgcldff_core.adaptation.choosing import FEWEST_IMAGES, MOST_IMAGES
+from sgcldff_core.cli.adapt import adapt
 from sgcldff_core.cli.app import app
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model import find_model, load_model
@@ -67,13 +70,22 @@ def test_without_knowledge_of_the_source_it_says_so(images: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("files", "message"),
-    [(["0.png", "1.png"], "2 usable images are too few"), (["nowhere"], "there is no such file or folder")],
+    [
+        (["0.png", "1.png"], "2 usable images are too few to tell a stain; give 3 or more, better 5 to 50"),
+        (["0.png"], "1 usable image is too few to tell a stain; give 3 or more, better 5 to 50"),
+        (["nowhere"], "there is no such file or folder"),
+    ],
 )
 def test_too_few_or_missing_images_are_refused(images: Path, tmp_path: Path, files: list[str], message: str) -> None:
     done = run("leukocytes", *(images / file for file in files), "--out", tmp_path / "here")
     assert isinstance(done.exception, ConfigError)
     assert message in str(done.exception)
     assert not (tmp_path / "here").exists()
+
+
+def test_the_help_names_the_numbers_that_are_enforced() -> None:
+    (patterns,) = get_type_hints(adapt, include_extras=True)["patterns"].__metadata__
+    assert f"{FEWEST_IMAGES} or more, better 5 to {MOST_IMAGES}" in patterns.help
 
 
 def test_negative_steps_are_refused(images: Path, tmp_path: Path) -> None:
