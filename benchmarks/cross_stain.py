@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sgcldff_core.adaptation import Adaptation, adapt, keep, stain_statistics
-from sgcldff_core.evaluation.assessment import assess
+from sgcldff_core.evaluation.assessment import assess, summarise
 from sgcldff_core.evaluation.trial import run_trial
 from sgcldff_core.files import written_atomically
 from sgcldff_core.model import Model, load_model
@@ -73,6 +73,8 @@ def measure(
     unlabelled, judged = draw(data[target], options.images)
     if options.judged:
         judged, _ = draw(judged, options.judged)
+    if options.names:
+        print(f"{source} to {target}, {len(judged)} images\n{named(folder, judged)}")  # noqa: T201
     kept = folder / "figures.json"
     if kept.is_file():
         content = json.loads(kept.read_text(encoding="utf-8"))
@@ -101,6 +103,15 @@ def measure(
     with written_atomically(kept) as draft:
         draft.write_text(json.dumps({"chosen": chosen, "ways": ways}, indent=1), encoding="utf-8")
     return ways, chosen
+
+
+def named(folder: Path, judged: Sequence[Sample]) -> str:
+    """Return how many cells of the target are named right, as the model was and as it was adapted."""
+    lines = []
+    for name in ("model", "adapted"):
+        figures = summarise(assess(judged, load_model(folder / name))).figures
+        lines.append(f"{name}: class accuracy {figures['accuracy']:.3f}, macro-F1 {figures['macro_f1']:.3f}")
+    return "\n".join(lines)
 
 
 def _row(name: str, source: str) -> str:
@@ -173,6 +184,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--views", type=int, default=240)
     parser.add_argument("--synthetic", type=int, default=240)
+    parser.add_argument("--names", action="store_true", help="of a finished run: how cells are named, too")
     parser.add_argument("--only", choices=["zheng1", "zheng2"], help="only the direction from this source")
     options = parser.parse_args()
     data = read(options.data)

@@ -20,6 +20,7 @@ from sgcldff_core.adaptation import (
     stain_statistics,
 )
 from sgcldff_core.adaptation.choosing import _LARGEST_COST, _LEAST_SALIENT, choose
+from sgcldff_core.adaptation.names import drawn_smears
 from sgcldff_core.adaptation.scoring import UnsupervisedScore, agreement, look_at_all, score
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.model import Model, load_model
@@ -91,6 +92,8 @@ class Scripted:
         monkeypatch.setattr(choosing._Trial, "_cost", lambda _self, _changed: self.costs[self.said])
         monkeypatch.setattr(choosing, "self_train", lambda teacher, *_: teacher)
         self.mixed: list[object] = []
+        self.named_as: list[object] = []  # networks whose names a changed one is to keep, on images of the laboratory
+        monkeypatch.setattr(choosing, "keep_names", lambda changed, seen: self.named_as.append(seen[0][0]) or changed)
         monkeypatch.setattr(choosing, "between", lambda one, _other, _share: self.mixed.append(one) or one)
 
     def say(self, what: str) -> None:
@@ -145,6 +148,7 @@ def test_statistics_are_moved_after_the_best_change_of_colours_too_and_a_student
     trial.train_on_sure_cells(SelfTraining())
     assert trial.candidates[-1].name == list(signs)[-1]
     assert script.mixed == [moved]
+    assert script.named_as == [shipped.network, shipped.network, moved]
     assert choose(trial.candidates).chosen is trial.candidates[-1]
 
 
@@ -169,8 +173,13 @@ def test_what_leaves_the_salient_or_changes_the_source_is_rejected(
 
 
 def test_every_way_is_tried_and_the_chosen_one_is_a_model_like_others(
-    shipped: Model, source_images: list[np.ndarray], target_images: list[np.ndarray], tmp_path: Path
+    shipped: Model,
+    source_images: list[np.ndarray],
+    target_images: list[np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(choosing, "drawn_smears", lambda: drawn_smears(2))
     told: list[str] = []
     stains = {"wright": stain_statistics(source_images)}
     learning = SelfTraining(steps=1, synthetic=1)
