@@ -41,7 +41,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="+", type=Path)
-    parser.add_argument("--trials", nargs="*", type=Path, default=[], help="finished folds with their networks")
+    parser.add_argument("--trials", nargs="*", type=Path, default=[], help="all finished folds with their networks")
     options = parser.parse_args()
     samples = {s.name: s for s in read_annotated(options.datasets)[0]}
     pairs = find_near_duplicates(samples.values())
@@ -53,8 +53,8 @@ def main() -> None:
         for part, values in zip(("leukocyte", "nucleus"), both.T, strict=True):
             low, high = bootstrap((values,), np.mean, random_state=0).confidence_interval
             say(f"{source}: {len(own)} pairs, IoU of the {part} {values.mean():.3f} ({low:.3f}-{high:.3f})")
-        if found:
-            model = np.array([(np.add(found[pair.one], found[pair.other])) / 2 for pair in own])
+        if found.keys() >= {name for pair in own for name in (pair.one, pair.other)}:
+            model = np.array([np.add(found[pair.one], found[pair.other]) / 2 for pair in own])
             for part, theirs, ours in zip(("leukocyte", "nucleus"), both.T, model.T, strict=True):
                 low, high = bootstrap((ours - theirs,), np.mean, random_state=0).confidence_interval
                 lead = (ours - theirs).mean()

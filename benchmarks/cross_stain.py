@@ -73,10 +73,10 @@ def measure(
     unlabelled, judged = draw(data[target], options.images)
     if options.judged:
         judged, _ = draw(judged, options.judged)
-    if options.names:
-        print(f"{source} to {target}, {len(judged)} images\n{named(folder, judged)}")  # noqa: T201
     kept = folder / "figures.json"
     if kept.is_file():
+        if options.names:
+            print(f"{source} to {target}, {len(judged)} images\n{named(folder, judged)}")  # noqa: T201
         content = json.loads(kept.read_text(encoding="utf-8"))
         return content["ways"], content["chosen"]
 

@@ -71,7 +71,7 @@ def main() -> None:
         learned, wrong, total = misnamed(training, share, recipe.model.classes)
         for q in (0.0, options.robust_q):
             config = replace(recipe, loss=replace(recipe.loss, robust_q=q))
-            trial = run_trial(learned, judged, config, options.out / f"share{share:g}_q{q:g}")
+            trial = run_trial(learned, judged, config, options.out / f"fold{options.fold}_share{share:g}_q{q:g}")
             figures = summarise(trial.images).figures
             shown = "  ".join(f"{name} {figures[name]:.3f}" for name in ("accuracy", "macro_f1", "iou"))
             print(f"{wrong} of {total} names wrong, q {q:g}: {shown}", flush=True)  # noqa: T201

@@ -8,7 +8,7 @@ what each such table allows, and prints how well each prior tells leukocytes fro
     python benchmarks/prior_weights.py ../shared/data
 
 Judged by AUC, mean over images, on the grid on which evidence is gathered; images that a row learned
-from are left out of its own figures. No weight of the package is changed.
+from are left out of its own figures, except those of the weights that ship. No weight of the package is changed.
 """
 
 from __future__ import annotations

@@ -12,8 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgcldff_core.inference.forward import FieldMaps, evaluating, run_network
+from sgcldff_core.inference.field import look_again
+from sgcldff_core.inference.forward import FieldMaps, evaluating
+from sgcldff_core.inference.tiling import DEFAULT_TILE, map_field
 from sgcldff_core.inference.windows import cell_windows
+from sgcldff_core.model.heads import ClassificationHead
 from sgcldff_core.smear import SmearSettings, make_smear
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ def keep_names(changed: Model, seen: Sequence[tuple[SgcldffNetwork, Sequence[Loo
     Where features f move and the last layer (W, b) does not, names drift. The layer is moved along by as little as
     it takes: of all changes D of (W, b) the one with the least ``|f (W + D) - t|^2 + ridge |D|^2`` over the cells
     of some images, t being the logits that the network before gave them; in closed form,
-    ``D = R^T (F F^T + ridge I)^-1 F`` with one row of features F and of what lacks, R, for each cell.
+    ``D = F^T (F F^T + ridge I)^-1 R`` with one row of features F and of what lacks, R, for each cell.
 
     Parameters
     ----------
@@ -55,7 +58,8 @@ def keep_names(changed: Model, seen: Sequence[tuple[SgcldffNetwork, Sequence[Loo
     Returns
     -------
     Model
-        With a network of its own, and the same outlines; `changed` itself where no cell was seen.
+        With a network of its own, and the same outlines; `changed` itself where no cell was seen, or where the
+        head is not one of this package.
 
     References
     ----------
@@ -69,8 +73,8 @@ def keep_names(changed: Model, seen: Sequence[tuple[SgcldffNetwork, Sequence[Loo
             if view.labels.any():
                 wanted.append(_named(before, view.maps, view.labels)[0])
                 features.append(_named(changed.network, _seen_twice(changed, look), view.labels)[1])
-    if not wanted:
-        return changed
+    if not wanted or not isinstance(getattr(changed.network, "classification", None), ClassificationHead):
+        return changed  # of a network that somebody registered nobody knows which layer is the last
     network = copy.deepcopy(changed.network)
     layer = network.classification.linear
     ones = [torch.ones(len(rows), 1, dtype=rows.dtype, device=rows.device) for rows in features]
@@ -98,7 +102,6 @@ def _named(network: SgcldffNetwork, maps: FieldMaps, labels: NDArray[np.int32]) 
 
 def _seen_twice(model: Model, look: Look) -> FieldMaps:
     """Return the maps of a field as a prediction has them: mean of the image and its mirror image."""
-    image, prior = look.view.image, look.view.prior
-    both = [run_network(model.network, image, prior, mirror) for mirror in ((False, False), (False, True))]
-    logits, fused = (torch.stack([getattr(maps, name) for maps in both]).mean(0) for name in ("logits", "fused"))
-    return FieldMaps(logits, fused)
+    own = map_field(model.network, look.view.image, look.view.prior)
+    view, _ = look_again(replace(look.view, maps=own, model=model), model, [(False, True)], tile=DEFAULT_TILE)
+    return view.maps

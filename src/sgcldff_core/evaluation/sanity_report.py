@@ -83,7 +83,8 @@ class SanityReport:
         """One sentence where the verdict rests on few cells; empty otherwise."""
         if len(self.series) >= _ENOUGH:
             return ""
-        return f"With {len(self.series)} of {_ENOUGH} cells that it takes this may be chance; name more images."
+        cells = "1 cell" if len(self.series) == 1 else f"{len(self.series)} cells"
+        return f"This rests on {cells}; with fewer than {_ENOUGH} it may be chance. Name more images."
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

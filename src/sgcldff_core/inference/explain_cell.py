@@ -95,7 +95,7 @@ def explain_labels(
 
     Only the neighbourhood of the cells asked for is computed, directly and in a mirror as in
     `sgcldff_core.inference.predict_image`, so that one cell of a large field costs as much as one
-    of a small field; where that is less, whole tiles are.
+    of a small field; where cells stand close, a tile that holds them is.
 
     Parameters
     ----------
@@ -187,12 +187,21 @@ def joined_activation(
 
 
 def _parts(field: LabelledField, wanted: Sequence[int]) -> list[tuple[Window, list[int]]]:
-    """Return neighbourhoods of cells, or tiles where these are fewer pixels and cut no cell."""
-    closely, tiled = list(field.neighbourhoods(wanted)), list(parts_with_cells(field, wanted))
+    """Return tiles where they are fewer pixels than the neighbourhoods of the cells well inside them; else these."""
     boxes = ndimage.find_objects(field.labels)
-    if not all(field.has_context(boxes[cell - 1], window) for window, cells in tiled for cell in cells):
-        return closely
-    return min(closely, tiled, key=lambda parts: sum(field.labels[window].size for window, _ in parts))
+    tiles: list[tuple[Window, list[int]]] = []
+    left: list[int] = []
+    for window, cells in parts_with_cells(field, wanted):
+        inside = [cell for cell in cells if field.has_context(boxes[cell - 1], window)]
+        closely = sum(
+            field.labels[part].size for part, _ in field.neighbourhoods(field.numbers[np.array(inside, int) - 1])
+        )
+        if field.labels[window].size < closely:
+            tiles.append((window, inside))
+            left += sorted(set(cells) - set(inside))
+        else:
+            left += cells
+    return [*tiles, *field.neighbourhoods(field.numbers[np.array(left, int) - 1])]
 
 
 def _explanation(

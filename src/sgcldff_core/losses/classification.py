@@ -135,7 +135,9 @@ class ClassLoss(nn.Module):
         weights = self.weights * torch.exp(-self.shift)
         return [float(w) for w in weights]
 
-    def forward(self, logits: Tensor, class_of_cell: Tensor, image_of_cell: Tensor, images: int) -> Tensor:
+    def forward(
+        self, logits: Tensor, class_of_cell: Tensor, image_of_cell: Tensor, images: int, robust: float = 1.0
+    ) -> Tensor:
         """Return the mean over images of the mean over each image's cells of known class.
 
         Parameters
@@ -146,12 +148,14 @@ class ClassLoss(nn.Module):
             (N,) long.
         images : int
             Number of images in the batch.
+        robust : float
+            Factor on ``robust_q``, in [0, 1].
         """
         known = class_of_cell != UNKNOWN
         if not known.any():
             return logits.sum() * 0.0
         logits, classes, image = logits[known], class_of_cell[known], image_of_cell[known]
-        entropy = generalised_cross_entropy(logits + self.shift, classes, self.robust_q, self.smoothing)
+        entropy = generalised_cross_entropy(logits + self.shift, classes, robust * self.robust_q, self.smoothing)
         return mean_per_image(entropy * self.weights[classes], image, images)
 
 

@@ -39,8 +39,8 @@ class LossConfig:
     smoothing : float
         Label smoothing.
     robust_q : float
-        How far the class loss withstands wrong labels: 0 is plain cross-entropy, 1 absolute error,
-        see `sgcldff_core.losses.classification.generalised_cross_entropy`.
+        How far the class loss withstands wrong labels once classes are known: 0 is plain cross-entropy, 1
+        absolute error, see `sgcldff_core.losses.classification.generalised_cross_entropy`.
     learned_weights : bool
         Learn one uncertainty per part (Kendall 2018) on top of the fixed weights.
     """
@@ -111,6 +111,7 @@ class MultiTaskLoss(nn.Module):
         targets: Targets,
         *,
         saliency: float = 1.0,
+        robust: float = 1.0,
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Compare one batch with what is known of it.
 
@@ -124,6 +125,8 @@ class MultiTaskLoss(nn.Module):
             Annotation.
         saliency : float
             Factor on the saliency parts, 0 to 1, for their warm-up.
+        robust : float
+            Factor on ``robust_q``, 0 to 1: classes are learned by cross-entropy first.
 
         Returns
         -------
@@ -139,7 +142,9 @@ class MultiTaskLoss(nn.Module):
             "nucleus": lambda: mask_loss(output.nucleus, targets.nucleus, targets.nucleus_weight),
             "distance": lambda: distance_loss(output.distance, targets.distance, targets.cell_weight),
             "box": lambda: box_supervision(output.cell, targets.guide, targets.box, targets.image_of_box),
-            "classification": lambda: self.classification(logits, targets.class_of_cell, targets.image_of_cell, images),
+            "classification": lambda: self.classification(
+                logits, targets.class_of_cell, targets.image_of_cell, images, robust
+            ),
             "centre": lambda: self.centre(features, targets.class_of_cell, targets.image_of_cell, images),
             "alignment": lambda: alignment_loss(output.fused, targets.attention),
             "suppression": lambda: background_suppression(output.fused, targets.attention, targets.outlined),

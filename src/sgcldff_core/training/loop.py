@@ -26,6 +26,7 @@ from sgcldff_core.training.recall import Recall
 from sgcldff_core.training.schedule import (
     learning_rate_factor,
     make_optimizer,
+    robust_factor,
     running_mean,
     saliency_factor,
     set_learning_rate,
@@ -207,7 +208,8 @@ class _Run:
         progress = number / (config.epochs * self.stream.steps)
         set_learning_rate(self.optimizer, learning_rate_factor(progress, config.warmup))
         image, prior, targets = fabric.to_device(image), fabric.to_device(prior), targets.to(fabric.device)
-        total, parts = self.step(image, prior, Handed(targets), saliency_factor(progress, config.saliency_warmup))
+        factors = saliency_factor(progress, config.saliency_warmup), robust_factor(progress)
+        total, parts = self.step(image, prior, Handed(targets), *factors)
         fabric.backward(total)
         fabric.clip_gradients(self.step, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
         self.optimizer.step()

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from sgcldff_core.model import SgcldffNetwork
     from sgcldff_core.training.config import TrainingConfig
 
-__all__ = ["learning_rate_factor", "make_optimizer", "running_mean", "saliency_factor", "set_learning_rate"]
+__all__ = [
+    "ROBUST_FROM",
+    "learning_rate_factor",
+    "make_optimizer",
+    "robust_factor",
+    "running_mean",
+    "saliency_factor",
+    "set_learning_rate",
+]
+
+ROBUST_FROM = 0.3
+"""Share of the training in which classes are learned by plain cross-entropy."""
 
 
 def learning_rate_factor(progress: float, warmup: float) -> float:
@@ -52,6 +63,25 @@ def saliency_factor(progress: float, warmup: float) -> float:
     if warmup <= 0:
         return 1.0
     return float(min(max(progress / warmup - 1, 0), 1))
+
+
+def robust_factor(progress: float) -> float:
+    """Return the share of ``robust_q`` that is in force: none for `ROBUST_FROM` of the time, all from twice that on.
+
+    The robust loss lets go of cells that look like anything but their label, which at the beginning are
+    all but those of the commonest class: from the first step on, it may never learn another.
+
+    Parameters
+    ----------
+    progress : float
+        Share of the whole training, in [0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
+    return float(min(max(progress / ROBUST_FROM - 1, 0), 1))
 
 
 def make_optimizer(network: SgcldffNetwork, loss: nn.Module, config: TrainingConfig) -> Optimizer:

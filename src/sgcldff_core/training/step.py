@@ -51,7 +51,7 @@ class TrainingStep(nn.Module):
         self.recall = recall
 
     def forward(
-        self, image: Tensor, prior: Tensor, annotation: Handed, saliency: float
+        self, image: Tensor, prior: Tensor, annotation: Handed, saliency: float, robust: float = 1.0
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss and its parts; see `MultiTaskLoss.forward`.
 
@@ -63,6 +63,8 @@ class TrainingStep(nn.Module):
             Of these images.
         saliency : float
             Factor on the saliency losses.
+        robust : float
+            Factor on ``robust_q`` of the class loss.
         """
         targets = annotation.targets
         output = self.network(image, prior)
@@ -73,7 +75,7 @@ class TrainingStep(nn.Module):
                 output.fused.requires_grad_()  # with heads alone to train, activation maps still need its gradient
             nuclei = _mixed_nuclei(output, targets)
             logits, features = self.network.classify(output.fused, targets.pool_cell, nuclei, targets.image_of_cell)
-            total, parts = self.loss(output, logits, features, targets, saliency=saliency)
+            total, parts = self.loss(output, logits, features, targets, saliency=saliency, robust=robust)
             if self.recall is not None:
                 recalled = self.recall(self.network.classification)
                 total = total + self.loss.config.classification * recalled

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from sgcldff_core.adaptation import names
 from sgcldff_core.adaptation.names import drawn_smears, keep_names
 from sgcldff_core.adaptation.scoring import Look, look_at_all
 from sgcldff_core.inference.classification import classify_cells
@@ -73,6 +74,25 @@ def test_the_model_that_drifted_stays_as_it_is(shipped: Model, drifted: Model, l
 def test_without_a_cell_there_is_nothing_to_keep(shipped: Model, drifted: Model) -> None:
     bare = look_at_all([np.full((80, 80, 3), 230, np.uint8)], shipped)
     assert keep_names(drifted, [(shipped.network, bare)]) is drifted
+
+
+def test_a_network_with_a_head_of_its_own_is_left_as_it_is(
+    shipped: Model, drifted: Model, looks: list[Look], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "ClassificationHead", int)
+    assert keep_names(drifted, [(shipped.network, looks)]) is drifted
+
+
+def test_names_are_kept_as_each_of_two_networks_gave_them(shipped: Model, drifted: Model, looks: list[Look]) -> None:
+    """As where a change starts from statistics that were moved; one layer can follow two that differ so only so far."""
+    other = replace(shipped, network=copy.deepcopy(shipped.network))
+    with torch.no_grad():
+        other.network.classification.linear.bias.add_(
+            torch.tensor([0.0, 0.0, 0.0, 0.0, 20.0])
+        )  # all are basophils to it
+    kept = keep_names(drifted, [(other.network, looks[:3]), (shipped.network, looks[3:])])
+    assert (_logits(kept, looks[:3]).argmax(1) == 4).mean() > 0.9
+    assert np.mean(_logits(kept, looks[3:]).argmax(1) == _logits(shipped, looks[3:]).argmax(1)) > 0.7
 
 
 def test_what_did_not_move_is_hardly_moved(shipped: Model, looks: list[Look]) -> None:

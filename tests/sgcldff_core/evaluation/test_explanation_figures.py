@@ -178,7 +178,7 @@ def test_a_method_that_ignores_the_head_is_found_out(shipped: Model, smears: lis
 
 def test_a_verdict_on_one_cell_says_that_it_may_be_chance(series: tuple[CellSeries, ...]) -> None:
     one = SanityReport("Grad-CAM", series[:1], None)
-    assert one.caution.startswith("With 1 of 8 cells")
+    assert one.caution.startswith("This rests on 1 cell; with fewer than 8")
     assert f"{one.verdict} {one.caution}" in one.to_markdown()
     assert not SanityReport("Grad-CAM", (series * 8)[:8], None).caution
 

@@ -126,6 +126,24 @@ def test_all_cells_of_a_field_cost_no_more_than_looking_at_it_once(
     assert sum(seen) < field
 
 
+def test_a_crowded_field_of_many_tiles_is_looked_at_in_tiles_and_each_cell_once(stain_reader: Model) -> None:
+    size = round(stain_reader.config.canonical_diameter)
+    labels = np.zeros((1500, 1800), np.int32)
+    discs = [(row, column) for row in range(100, 1400, 160) for column in range(100, 1700, 160)]
+    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    for number, (row, column) in enumerate(discs, start=1):
+        labels[(rows - row) ** 2 + (columns - column) ** 2 <= (size / 2) ** 2] = 3 * number  # with gaps
+    image = np.where(labels[..., None] > 0, (90, 40, 130), (230, 230, 230)).astype(np.uint8)
+    field = LabelledField.of(image, labels, stain_reader, size)
+    wanted = field.numbers.tolist()
+    parts = explain_cell._parts(field, wanted)
+    boxes = ndimage.find_objects(field.labels)
+    assert sorted(cell for _, cells in parts for cell in cells) == list(range(1, len(wanted) + 1))
+    assert all(field.has_context(boxes[cell - 1], window) for window, cells in parts for cell in cells)
+    looked = [sum(field.labels[window].size for window, _ in some) for some in (parts, field.neighbourhoods(wanted))]
+    assert looked[0] < 0.9 * looked[1]
+
+
 def test_no_cell_is_cut_where_one_is_larger_than_a_tile(stain_reader: Model) -> None:
     size = stain_reader.config.canonical_diameter
     labels = np.zeros((1100, 1100), np.int32)

@@ -84,3 +84,15 @@ def _accuracy(robust_q: float, seed: int) -> float:
 def test_one_wrong_label_in_five_hurts_less_with_it() -> None:
     plain, robust = ([_accuracy(q, seed) for seed in range(3)] for q in (0.0, 0.7))
     assert sum(robust) / 3 > sum(plain) / 3 + 0.05
+
+
+def test_rare_classes_are_pulled_for_while_it_is_not_in_force() -> None:
+    """From the first step on it lets go of all that look like the commonest class, and never learns another."""
+    logits = torch.tensor([[6.0, 0.0], [6.0, 0.0]], requires_grad=True)
+    loss = ClassLoss([90, 10], "none", 0.99, 0.0, robust_q=0.7)
+    pulls = []
+    for robust in (0.0, 1.0):
+        (pull,) = torch.autograd.grad(loss(logits, torch.tensor([0, 1]), torch.arange(2), 2, robust), logits)
+        pulls.append(float(pull[1, 1].abs()))
+    assert pulls[0] == pytest.approx(0.5 * torch.tensor(6.0).sigmoid().item(), rel=1e-4)
+    assert pulls[1] < 0.02 * pulls[0]
