@@ -15,8 +15,8 @@ from sgcldff_core.explain import level_activation
 from sgcldff_core.inference.encoded_part import parts_with_cells
 from sgcldff_core.inference.forward import evaluating
 from sgcldff_core.inference.judgement import Judgement
-from sgcldff_core.inference.map_placement import cell_boxes, joined, on_image, placed, sampled
-from sgcldff_core.inference.neighbourhood import LabelledField, Window, look_closely
+from sgcldff_core.inference.map_placement import Window, cell_boxes, joined, on_image, placed, sampled
+from sgcldff_core.inference.neighbourhood import LabelledField, look_closely
 
 if TYPE_CHECKING:
     from sgcldff_core.model import Model

@@ -21,16 +21,14 @@ from sgcldff_core.model import FUSED_STRIDE
 from sgcldff_core.saliency import compute_prior
 
 if TYPE_CHECKING:
+    from sgcldff_core.inference.map_placement import Window
     from sgcldff_core.model import Model
 
-__all__ = ["LabelledField", "Neighbourhood", "Window", "look_closely"]
+__all__ = ["LabelledField", "Neighbourhood", "look_closely"]
 
 _SIDE = 384  # px at the canonical scale: almost five cells across
 _CONTEXT = 64  # px that a cell has around it at the least, unless the image ends before
 _MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,))  # as in prediction: directly, and left to right
-
-Window = tuple[slice, slice]
-"""Rows and columns of a field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

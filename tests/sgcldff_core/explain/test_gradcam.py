@@ -150,6 +150,8 @@ def test_on_the_fused_map_it_is_the_grad_cam_of_that_map() -> None:
     with torch.no_grad():
         out = network(torch.rand(1, 3, 64, 96), torch.rand(1, 1, 64, 96))
     cells, nuclei = torch.rand(2, 16, 24), torch.rand(2, 16, 24)
+    for masks in (cells, nuclei):  # the second cell fills a corner of the map, of which no more is followed back
+        masks[1, 5:] = masks[1, :, :17] = 0
     looks = [Look(out.levels, torch.rand(1, 1, 64, 96), out.fused)]
     logits, weights = class_evidence(network, out.fused.repeat(2, 1, 1, 1), cells, nuclei)
     expected = class_activation(out.fused.repeat(2, 1, 1, 1), weights)
@@ -161,6 +163,17 @@ def test_on_the_fused_map_it_is_the_grad_cam_of_that_map() -> None:
         for found in level_activation(network, looks, level, cells, nuclei, best):
             assert found.shape == (1, *out.levels[level].shape[-2:])
             assert found.max() > 0
+
+
+def test_a_cell_without_a_pixel_on_the_fused_map_has_no_evidence() -> None:
+    network = build_network(ModelConfig()).eval()
+    with torch.no_grad():
+        prior = torch.rand(1, 1, 64, 96)
+        out = network(torch.rand(1, 3, 64, 96), prior)
+    nothing = torch.zeros(1, 16, 24)
+    (found,) = level_activation(network, [Look(out.levels, prior, out.fused)], None, nothing, nothing, [[0, 1]])
+    assert found.shape == (2, 16, 24)
+    assert not found.any()
 
 
 def test_a_level_that_the_fusion_does_not_use_has_no_evidence() -> None:
