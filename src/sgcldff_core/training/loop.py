@@ -207,9 +207,8 @@ class _Run:
         config, fabric = self.config, self.fabric
         progress = number / (config.epochs * self.stream.steps)
         set_learning_rate(self.optimizer, learning_rate_factor(progress, config.warmup))
-        image, prior, targets = fabric.to_device(image), fabric.to_device(prior), targets.to(fabric.device)
-        factors = saliency_factor(progress, config.saliency_warmup), robust_factor(progress)
-        total, parts = self.step(image, prior, Handed(targets), *factors)
+        seen = fabric.to_device(image), fabric.to_device(prior), Handed(targets.to(fabric.device))
+        total, parts = self.step(*seen, saliency_factor(progress, config.saliency_warmup), robust_factor(progress))
         fabric.backward(total)
         fabric.clip_gradients(self.step, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
         self.optimizer.step()
