@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from sgcldff_core.adaptation.statistics import (
 from sgcldff_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sgcldff_core.adaptation.scoring import Look
     from sgcldff_core.model import Model
     from sgcldff_core.model.stain import StainTransform
 
@@ -203,8 +205,12 @@ class _Trial:
         say(FROZEN)
         self.looks = {FROZEN: look_at_all(images, model)}
         self.before = look_at_all(reference, model) if reference else []
-        self.drawn = look_at_all(drawn_smears(), model) if reference else []
         self.candidates = [Candidate(FROZEN, model, score(self.looks[FROZEN]), 0.0 if reference else None)]
+
+    @cached_property
+    def drawn(self) -> list[Look]:
+        """How the model sees synthetic smears; drawn when a network is first changed."""
+        return look_at_all(drawn_smears(), self.model)
 
     def change_colours(self, stains: Mapping[str, StainStatistics]) -> None:
         found = stain_statistics(self.images, self.model.config.prior)

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from sgcldff_core.inference.field import look_again
+from sgcldff_core.inference.field import look_again, look_at
 from sgcldff_core.inference.forward import FieldMaps, evaluating
-from sgcldff_core.inference.tiling import DEFAULT_TILE, map_field
+from sgcldff_core.inference.tiling import DEFAULT_TILE
 from sgcldff_core.inference.windows import cell_windows
 from sgcldff_core.model.heads import ClassificationHead
 from sgcldff_core.smear import SmearSettings, make_smear
@@ -65,6 +66,8 @@ def keep_names(changed: Model, seen: Sequence[tuple[SgcldffNetwork, Sequence[Loo
     ----------
     Hoerl and Kennard, Ridge regression, Technometrics 1970; Li and Hoiem, Learning without forgetting, ECCV 2016.
     """
+    if not isinstance(getattr(changed.network, "classification", None), ClassificationHead):
+        return changed  # of a network that somebody registered nobody knows which layer is the last
     wanted: list[Tensor] = []
     features: list[Tensor] = []
     for before, looks in seen:
@@ -73,12 +76,11 @@ def keep_names(changed: Model, seen: Sequence[tuple[SgcldffNetwork, Sequence[Loo
             if view.labels.any():
                 wanted.append(_named(before, view.maps, view.labels)[0])
                 features.append(_named(changed.network, _seen_twice(changed, look), view.labels)[1])
-    if not wanted or not isinstance(getattr(changed.network, "classification", None), ClassificationHead):
-        return changed  # of a network that somebody registered nobody knows which layer is the last
+    if not wanted:
+        return changed
     network = copy.deepcopy(changed.network)
     layer = network.classification.linear
-    ones = [torch.ones(len(rows), 1, dtype=rows.dtype, device=rows.device) for rows in features]
-    f = torch.cat([torch.cat(features), torch.cat(ones)], 1)
+    f = functional.pad(torch.cat(features), (0, 1), value=1.0)  # the last column is for the bias
     lacking = torch.cat(wanted) - f @ torch.cat([layer.weight, layer.bias[:, None]], 1).double().T
     product = f @ f.T
     ridge = _RIDGE * product.diagonal().mean() * torch.eye(len(f), dtype=f.dtype, device=f.device)
@@ -102,6 +104,5 @@ def _named(network: SgcldffNetwork, maps: FieldMaps, labels: NDArray[np.int32]) 
 
 def _seen_twice(model: Model, look: Look) -> FieldMaps:
     """Return the maps of a field as a prediction has them: mean of the image and its mirror image."""
-    own = map_field(model.network, look.view.image, look.view.prior)
-    view, _ = look_again(replace(look.view, maps=own, model=model), model, [(False, True)], tile=DEFAULT_TILE)
-    return view.maps
+    direct = look_at(look.view.image, model, model.config.canonical_diameter, tile=DEFAULT_TILE)
+    return look_again(direct, model, [(False, True)], tile=DEFAULT_TILE)[0].maps

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from sgcldff_core.errors import ConfigError
 from sgcldff_core.inference.forward import evaluating, network_input
 from sgcldff_core.inference.tiling import DEFAULT_TILE, OVERLAP, tile_starts
 
@@ -109,16 +107,11 @@ def parts_with_cells(
     ConfigError
         If a cell is so small that nothing of it is left at this scale.
     """
-    boxes = ndimage.find_objects(field.labels, len(field.numbers))
     shape = field.labels.shape
     starts = [np.array(tile_starts(length, side, OVERLAP)) for length in shape]
     middles = [np.minimum(s + side / 2, length) for s, length in zip(starts, shape, strict=True)]
     members: dict[tuple[int, int], list[int]] = {}
-    for number in numbers:
-        cell = int(np.searchsorted(field.numbers, number)) + 1
-        box = boxes[cell - 1]
-        if box is None:
-            raise ConfigError(f"cell {number} is too small to be seen at this diameter; give a smaller diameter")
+    for cell, box in field.boxes_of(numbers).items():
         row, column = (_nearest(m, (s.start + s.stop) / 2) for m, s in zip(middles, box, strict=True))
         members.setdefault((row, column), []).append(cell)
     for (row, column), cells in members.items():

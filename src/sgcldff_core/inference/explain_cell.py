@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sgcldff_core.errors import ConfigError
 from sgcldff_core.explain import level_activation
@@ -188,11 +187,11 @@ def joined_activation(
 
 def _parts(field: LabelledField, wanted: Sequence[int]) -> list[tuple[Window, list[int]]]:
     """Return tiles where they are fewer pixels than the neighbourhoods of the cells well inside them; else these."""
-    boxes = ndimage.find_objects(field.labels)
+    boxes = field.boxes_of(wanted)
     tiles: list[tuple[Window, list[int]]] = []
     left: list[int] = []
     for window, cells in parts_with_cells(field, wanted):
-        inside = [cell for cell in cells if field.has_context(boxes[cell - 1], window)]
+        inside = [cell for cell in cells if field.has_context(boxes[cell], window)]
         closely = sum(
             field.labels[part].size for part, _ in field.neighbourhoods(field.numbers[np.array(inside, int) - 1])
         )

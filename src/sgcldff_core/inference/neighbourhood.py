@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,7 @@ _CONTEXT = 64  # px that a cell has around it at the least, unless the image end
 _MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,))  # as in prediction: directly, and left to right
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: the boxes are kept once they were asked for
 class LabelledField:
     """A field with outlined cells at the canonical scale.
 
@@ -91,6 +92,32 @@ class LabelledField:
         factor = (shape[0] / height, shape[1] / width)
         return cls(small, compute_prior(small, model.config.prior), resize_labels(numbered, shape), numbers, factor)
 
+    @cached_property
+    def _boxes(self) -> list[Window | None]:
+        return list(ndimage.find_objects(self.labels, len(self.numbers)))
+
+    def boxes_of(self, numbers: Sequence[int]) -> dict[int, Window]:
+        """Return rows and columns of cells, in the order given, by how they are numbered here.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Cells, as they were numbered before.
+
+        Raises
+        ------
+        ConfigError
+            If a cell is so small that nothing of it is left at this scale.
+        """
+        boxes = {}
+        for number in numbers:
+            index = int(np.searchsorted(self.numbers, number)) + 1
+            box = self._boxes[index - 1]
+            if box is None:
+                raise ConfigError(f"cell {number} is too small to be seen at this diameter; give a smaller diameter")
+            boxes[index] = box
+        return boxes
+
     def neighbourhoods(self, numbers: Sequence[int]) -> Iterator[tuple[Window, list[int]]]:
         """Yield windows in which one or more of some cells have enough around them, until all had their turn.
 
@@ -111,16 +138,12 @@ class LabelledField:
         ConfigError
             If a cell is so small that nothing of it is left at this scale.
         """
-        boxes = ndimage.find_objects(self.labels, len(self.numbers))
-        waiting = {int(np.searchsorted(self.numbers, number)) + 1: number for number in numbers}
-        for index, number in waiting.items():
-            if boxes[index - 1] is None:
-                raise ConfigError(f"cell {number} is too small to be seen at this diameter; give a smaller diameter")
+        waiting = self.boxes_of(numbers)
         while waiting:
-            first = boxes[next(iter(waiting)) - 1]
+            first = next(iter(waiting.values()))
             window = tuple(_around(side, length) for side, length in zip(first, self.labels.shape, strict=True))
-            cells = [index for index in waiting if self.has_context(boxes[index - 1], window)]
-            waiting = {index: number for index, number in waiting.items() if index not in cells}
+            cells = [index for index, box in waiting.items() if self.has_context(box, window)]
+            waiting = {index: box for index, box in waiting.items() if index not in cells}
             yield (window[0], window[1]), cells
 
     def has_context(self, box: tuple[slice, ...], window: tuple[slice, ...]) -> bool:

@@ -24,11 +24,11 @@ from sgcldff_core.training.logs import TrainingLog
 from sgcldff_core.training.memory import Memory, load_memory, remember, save_memory
 from sgcldff_core.training.recall import Recall
 from sgcldff_core.training.schedule import (
+    ROBUST_FROM,
     learning_rate_factor,
     make_optimizer,
-    robust_factor,
+    rising_factor,
     running_mean,
-    saliency_factor,
     set_learning_rate,
 )
 from sgcldff_core.training.starting import PRIOR_SHIFT, SCRATCH, starting_network
@@ -205,10 +205,10 @@ class _Run:
 
     def _one_step(self, number: int, image: Tensor, prior: Tensor, targets: Targets) -> dict[str, float]:
         config, fabric = self.config, self.fabric
-        progress = number / (config.epochs * self.stream.steps)
-        set_learning_rate(self.optimizer, learning_rate_factor(progress, config.warmup))
+        done = number / (config.epochs * self.stream.steps)
+        set_learning_rate(self.optimizer, learning_rate_factor(done, config.warmup))
         seen = fabric.to_device(image), fabric.to_device(prior), Handed(targets.to(fabric.device))
-        total, parts = self.step(*seen, saliency_factor(progress, config.saliency_warmup), robust_factor(progress))
+        total, parts = self.step(*seen, rising_factor(done, config.saliency_warmup), rising_factor(done, ROBUST_FROM))
         fabric.backward(total)
         fabric.clip_gradients(self.step, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
         self.optimizer.step()

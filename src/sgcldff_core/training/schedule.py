@@ -19,14 +19,17 @@ __all__ = [
     "ROBUST_FROM",
     "learning_rate_factor",
     "make_optimizer",
-    "robust_factor",
+    "rising_factor",
     "running_mean",
-    "saliency_factor",
     "set_learning_rate",
 ]
 
 ROBUST_FROM = 0.3
-"""Share of the training in which classes are learned by plain cross-entropy."""
+"""Share of the training in which classes are learned by plain cross-entropy.
+
+The robust loss lets go of cells that look like anything but their label, which at the beginning are all but those
+of the commonest class: in force from the first step on, it may never learn another.
+"""
 
 
 def learning_rate_factor(progress: float, warmup: float) -> float:
@@ -45,10 +48,11 @@ def learning_rate_factor(progress: float, warmup: float) -> float:
     return 0.01 + 0.99 * (1 + math.cos(math.pi * min(rest, 1))) / 2
 
 
-def saliency_factor(progress: float, warmup: float) -> float:
-    """Return the factor on the saliency losses: none for `warmup`, then a linear rise for as long.
+def rising_factor(progress: float, warmup: float) -> float:
+    """Return the factor on what comes in late: none for `warmup`, then a linear rise for as long.
 
-    Aligned before it has learned anything, the network only learns to repeat the prior.
+    So do the saliency losses, since a network that is aligned before it has learned anything only learns to
+    repeat the prior, and so does ``robust_q``, see `ROBUST_FROM`.
 
     Parameters
     ----------
@@ -63,25 +67,6 @@ def saliency_factor(progress: float, warmup: float) -> float:
     if warmup <= 0:
         return 1.0
     return float(min(max(progress / warmup - 1, 0), 1))
-
-
-def robust_factor(progress: float) -> float:
-    """Return the share of ``robust_q`` that is in force: none for `ROBUST_FROM` of the time, all from twice that on.
-
-    The robust loss lets go of cells that look like anything but their label, which at the beginning are
-    all but those of the commonest class: from the first step on, it may never learn another.
-
-    Parameters
-    ----------
-    progress : float
-        Share of the whole training, in [0, 1].
-
-    Returns
-    -------
-    float
-        In [0, 1].
-    """
-    return float(min(max(progress / ROBUST_FROM - 1, 0), 1))
 
 
 def make_optimizer(network: SgcldffNetwork, loss: nn.Module, config: TrainingConfig) -> Optimizer:

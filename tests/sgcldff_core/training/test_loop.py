@@ -18,7 +18,7 @@ from sgcldff_core.losses import LossConfig
 from sgcldff_core.model import Model, build_network, load_model
 from sgcldff_core.training import AugmentationConfig, PreparedSample, TrainingConfig, read_training_config, train
 from sgcldff_core.training.calibration import fit_calibration, with_prior_shift
-from sgcldff_core.training.schedule import learning_rate_factor, robust_factor, running_mean, saliency_factor
+from sgcldff_core.training.schedule import ROBUST_FROM, learning_rate_factor, rising_factor, running_mean
 from sgcldff_core.training.stream import ViewStream, class_counts
 
 
@@ -185,8 +185,8 @@ def test_schedules() -> None:
     assert learning_rate_factor(0, 0.1) == pytest.approx(0.1)
     assert learning_rate_factor(0.1, 0.1) == pytest.approx(1)
     assert learning_rate_factor(1, 0.1) == pytest.approx(0.01)
-    assert [saliency_factor(p, 0.1) for p in (0, 0.1, 0.15, 0.2, 1)] == pytest.approx([0, 0, 0.5, 1, 1])
-    assert [robust_factor(p) for p in (0, 0.3, 0.45, 0.6, 1)] == pytest.approx([0, 0, 0.5, 1, 1])
+    assert [rising_factor(p, 0.1) for p in (0, 0.1, 0.15, 0.2, 1)] == pytest.approx([0, 0, 0.5, 1, 1])
+    assert [rising_factor(p, ROBUST_FROM) for p in (0, 0.3, 0.45, 0.6, 1)] == pytest.approx([0, 0, 0.5, 1, 1])
 
 
 def test_the_running_mean_forgets_the_start() -> None:
